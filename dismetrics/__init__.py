@@ -1,0 +1,1 @@
+"""Metrics of dichotomous image segmentation, equal to the official values."""

@@ -1,0 +1,1 @@
+"""Whole models of dichotomous image segmentation: construction, data, training, prediction."""

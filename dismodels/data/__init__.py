@@ -1,0 +1,1 @@
+"""Images and masks: files, folders, caches, transforms and the built-in synthetic set."""
