@@ -1,1 +1,7 @@
 """Building blocks of dichotomous image segmentation networks."""
+
+from dislayers.conv_norm_act import ConvNormAct
+from dislayers.rsu import RSU, DilatedRSU
+from dislayers.upsample_concat import upsample_concat
+
+__all__ = ["RSU", "ConvNormAct", "DilatedRSU", "upsample_concat"]

@@ -1,1 +1,14 @@
 """Losses of dichotomous image segmentation."""
+
+from dislosses.bce import BCELoss, bce_loss
+from dislosses.deep_supervision import DeepSupervisionLoss, deep_supervision_loss
+from dislosses.feature_sync import FeatureSyncLoss, feature_sync_loss
+
+__all__ = [
+    "BCELoss",
+    "DeepSupervisionLoss",
+    "FeatureSyncLoss",
+    "bce_loss",
+    "deep_supervision_loss",
+    "feature_sync_loss",
+]

@@ -1,0 +1,165 @@
+"""Weights to and from files: our safetensors, and official checkpoints recognised by their keys."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from dismodels.registry import create_model
+from dismodels.side_outputs import SideOutputModel
+
+# Files of other people wrap the weights in one of these, and DataParallel puts "module." before every key.
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+_LISTED = 5
+
+
+class CheckpointError(ValueError):
+    """A file or state dict that does not fit; the message names it and says what differs."""
+
+
+def save_checkpoint(model: SideOutputModel, path: Path, input_size: int | None = None) -> None:
+    """Write the model's weights, name and options to a safetensors file, whole or not at all.
+
+    Args:
+        model: a model of :func:`dismodels.create_model`.
+        path: the file; an existing one is replaced at the last moment.
+        input_size: side in pixels of the square training images, which prediction then takes as its default.
+
+    Raises:
+        OSError: the file could not be written; nothing is left beside it.
+    """
+    metadata = {"architecture": model.architecture, "options": json.dumps(model.options)}
+    if input_size is not None:
+        metadata["input_size"] = str(input_size)
+    beside = path.with_name(f"{path.name}.partial")
+    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    try:
+        save_file(tensors, beside, metadata)
+        beside.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"{path}: the weights could not be written: {error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load_model(system: str, path: Path) -> SideOutputModel:
+    """The model that a file holds, in evaluation mode on the CPU.
+
+    Args:
+        system: the name of the architecture, such as "isnet".
+        path: a file of :func:`save_checkpoint` (whose options it is built with), or official weights (built with the
+            architecture's defaults).
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CheckpointError: the file is no checkpoint, holds another architecture, or does not fit.
+    """
+    metadata, state = _read(path)
+    _check_architecture(system, metadata, path)
+    model = create_model(system, **json.loads(metadata.get("options", "{}")))
+    model.input_size = int(metadata["input_size"]) if "input_size" in metadata else None
+    _load(model, state, path)
+    return model.eval()
+
+
+def load_checkpoint(model: SideOutputModel, path: Path | str) -> None:
+    """Load a file's weights into model: our safetensors or an official ``.pth``, recognised by its keys; strict.
+
+    Args:
+        model: the model, changed in place; left as it was if anything does not fit.
+        path: the file. Pickled files are read with ``weights_only=True``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CheckpointError: the file is no checkpoint, holds another architecture, or does not fit; the message lists
+            missing and unexpected entries and different shapes.
+    """
+    path = Path(path)
+    metadata, state = _read(path)
+    _check_architecture(model.architecture, metadata, path)
+    _load(model, state, path)
+
+
+def load_official_state_dict(model: SideOutputModel, state_dict: Mapping[str, Tensor]) -> None:
+    """Load the state dict of the official implementation into model, strictly.
+
+    Args:
+        model: the model, changed in place; left as it was if anything does not fit.
+        state_dict: official entries, with or without the "module." that DataParallel puts before them.
+
+    Raises:
+        CheckpointError: entries are missing, unexpected or of another shape.
+    """
+    _load_strictly(model, _official_entries(model, state_dict), "the official state dict")
+
+
+def _read(path: Path) -> tuple[dict[str, str], Mapping[str, Tensor]]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        if path.suffix == ".safetensors":
+            raise CheckpointError(f"{path}: damaged, or no safetensors file ({error})") from error
+        return {}, _read_pickled(path)
+
+
+def _read_pickled(path: Path) -> Mapping[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path}: neither safetensors nor a PyTorch file of plain weights ({reason})") from error
+    for wrapper in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise CheckpointError(f"{path}: holds {type(content).__name__}, expected a state dict of tensors")
+    return content
+
+
+def _check_architecture(expected: str, metadata: Mapping[str, str], path: Path) -> None:
+    found = metadata.get("architecture", expected)
+    if found != expected:
+        raise CheckpointError(f"{path}: holds weights of {found}, expected {expected}")
+
+
+def _load(model: SideOutputModel, state: Mapping[str, Tensor], path: Path) -> None:
+    if not state.keys() & model.state_dict().keys():
+        state = _official_entries(model, state)
+    _load_strictly(model, state, str(path))
+
+
+def _official_entries(model: SideOutputModel, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {model.official_name(key.removeprefix("module.")): value for key, value in state.items()}
+
+
+def _load_strictly(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    own = model.state_dict()
+    shapes = [
+        f"{key} is {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    differences = {
+        "missing": [key for key in own if key not in state],
+        "unexpected": [key for key in state if key not in own],
+        "of another shape (other width or in_channels?)": shapes,
+    }
+    report = [f"{len(keys)} {what}: {_shortened(keys)}" for what, keys in differences.items() if keys]
+    if report:
+        raise CheckpointError(f"{source} does not fit {type(model).__name__}: " + "; ".join(report))
+    model.load_state_dict(dict(state))
+
+
+def _shortened(names: list[str]) -> str:
+    more = f", ... ({len(names) - _LISTED} more)" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more

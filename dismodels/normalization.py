@@ -1,0 +1,26 @@
+"""How a model wants its image's values."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Normalization(NamedTuple):
+    """``(x / 255 - mean) / std``, the same for every channel where one number stands.
+
+    Calling it maps a uint8 image tensor (B, C, H, W) to float32 of the same shape.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Normalise image, uint8 of shape (B, C, H, W); raises TypeError for another dtype."""
+        if image.dtype != torch.uint8:
+            raise TypeError(f"image must be uint8 in [0, 255], got {image.dtype}")
+        mean = torch.tensor(self.mean, device=image.device).view(-1, 1, 1)
+        std = torch.tensor(self.std, device=image.device).view(-1, 1, 1)
+        return (image.float() / 255 - mean) / std

@@ -1,0 +1,71 @@
+"""What a model answers, and the model class that answers so."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dismodels.normalization import Normalization
+
+
+class SideOutputs(NamedTuple):
+    """A model's answer to one batch.
+
+    Attributes:
+        logits: (B, 1, h, w) each, at its native resolution, the finest (the answer) first.
+        features: (B, C, h, w) each, the maps from which the logits were made, in the same order.
+    """
+
+    logits: list[Tensor]
+    features: list[Tensor]
+
+
+class SideOutputModel(nn.Module):
+    """A network whose forward gives :class:`SideOutputs`; its finest logits are the answer.
+
+    Attributes:
+        normalization: how it wants a uint8 image's values.
+        architecture: its name for :func:`dismodels.create_model`.
+        options: the options it was created with; together they say how to build it again.
+        input_size: side in pixels of the square images it was trained on, or None.
+    """
+
+    normalization: ClassVar[Normalization] = Normalization(mean=(0.5,), std=(1.0,))
+    architecture: str = ""
+    options: dict[str, object]
+    input_size: int | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.options = {}
+
+    def predict(self, image: Tensor) -> Tensor:
+        """Probability of the foreground at the image's own size.
+
+        Args:
+            image: (B, in_channels, H, W), normalised by ``self.normalization``.
+
+        Returns:
+            (B, 1, H, W) in [0, 1]: the finest logits, resized bilinearly (``align_corners=False``), through a sigmoid.
+        """
+        outputs: SideOutputs = self(image)
+        logits = outputs.logits[0]
+        if logits.shape[-2:] != image.shape[-2:]:
+            logits = F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
+        return logits.sigmoid()
+
+    @staticmethod
+    def official_name(key: str) -> str:
+        """The name here of the entry that the official state dict calls key."""
+        return key
+
+
+def initialize_xavier(model: nn.Module) -> None:
+    """Xavier-uniform weights and zero biases for every convolution of model (DIS5K paper, supplement 3.1)."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,93 @@
+"""``python -m dismodels.train SYSTEM``: train a model on data, or with none on the built-in synthetic set."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+try:
+    import tyro
+
+    from dismodels.training import run as runs
+    from dismodels.training.journal import Journal
+    from dismodels.training.saves import TrainingError
+    from dismodels.training.sets import training_sets
+except ModuleNotFoundError as missing:  # an optional extra
+    sys.exit(f"error: training needs {missing.name}; install it with: pip install 'dislayers[train]'")
+
+from dismodels.training.settings import TrainSettings
+
+USAGE = (
+    "usage: python -m dismodels.train SYSTEM [options]; SYSTEM is one of: {systems}; SYSTEM --help lists its options"
+)
+
+NO_DATA = """No --data: training a small network on the built-in synthetic set, to show that all works here.
+For real data, with the paper's settings:  python -m dismodels.train {system} --data DIS5K --output runs/dis5k
+(DIS5K holds DIS-TR/im, DIS-TR/gt, DIS-VD/im and DIS-VD/gt; any folder with im and gt does, or --images and --masks.)"""
+
+DONE = """Weights: {weights}
+Pictures (image, truth, prediction): {strip}
+Segment images with them:  python -m dismodels.predict {model} --weights {weights} IMAGES... --output masks"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exits with status 1 and one message when the run cannot go on."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    systems = ", ".join(runs.SYSTEMS)
+    if not arguments or arguments[0] not in runs.SYSTEMS:
+        asked = arguments[:1] in (["-h"], ["--help"])
+        print(USAGE.format(systems=systems), file=sys.stdout if asked else sys.stderr)
+        sys.exit(0 if asked else 2)
+    try:
+        train(arguments[0], arguments[1:])
+    except (TrainingError, ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; --resume goes on from the latest saved state")
+
+
+def train(system: str, arguments: list[str]) -> None:
+    """Train a system as its command line says.
+
+    Args:
+        system: "isnet" or "u2net".
+        arguments: what stands after it on the command line.
+
+    Raises:
+        TrainingError: the loss is not finite, or the run's state could not be saved.
+        ValueError: an option or the data cannot be used.
+        OSError: files are missing or cannot be written.
+    """
+    settings = parse(system, arguments)
+    settings.check()
+    make_accelerator = runs.accelerator_of(settings)
+    accelerator = make_accelerator()
+    runs.open_run(system, arguments, settings, accelerator.is_main_process)
+    accelerator.wait_for_everyone()
+    with Journal(settings.output, accelerator.is_main_process) as journal:
+        if settings.synthetic:
+            journal.say(NO_DATA.format(system=system))
+        with accelerator.main_process_first(), journal.preparing() as progress:
+            sets = training_sets(settings, progress)
+        journal.say(f"Data: {sets.description}; {settings.size}x{settings.size} pixels. Run: {settings.output}")
+        weights = runs.SYSTEMS[system][1](runs.Run(settings, sets, journal, make_accelerator))
+        model = getattr(settings, "variant", system)
+        journal.say(DONE.format(weights=weights, model=model, strip=weights.parent / "strip.png"))
+
+
+def parse(system: str, arguments: list[str]) -> TrainSettings:
+    """The settings that a command line means: its options over the preset's, over a resumed run's own."""
+    kind = runs.SYSTEMS[system][0]
+    program = f"python -m dismodels.train {system}"
+    settings = tyro.cli(kind, prog=program, args=arguments)
+    if settings.resume:
+        saved = runs.saved_run(system, settings.output)["arguments"]
+        arguments = [*saved, *arguments]
+        settings = tyro.cli(kind, prog=program, args=arguments)
+    if settings.preset == "small" or (settings.synthetic and "--preset" not in arguments):
+        settings = tyro.cli(kind, prog=program, args=arguments, default=kind().small())
+    return settings
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""The loop that trains one model: steps, validations, saves, and the way back after an interruption."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from dismetrics import Evaluator
+from dismodels.side_outputs import SideOutputModel
+from dismodels.training.draws import BatchSampler, DrawnPairs, Pairs
+from dismodels.training.journal import Journal
+from dismodels.training.saves import Saves, TrainingError
+from dismodels.training.strip import picture_strip
+
+STRIP_LENGTH = 6
+
+
+class Task(Protocol):
+    """What one stage of a recipe trains, and how its model meets the data."""
+
+    name: str
+    model: SideOutputModel
+
+    def inputs(self, image: Tensor, mask: Tensor) -> Tensor:
+        """What the model takes, from uint8 images (B, 3, S, S) and uint8 masks (B, 1, S, S)."""
+        ...
+
+    def losses(self, model: nn.Module, inputs: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Loss terms by name, whose sum is minimised; mask is float (B, 1, S, S) in [0, 1]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how a stage trains.
+
+    Attributes:
+        steps: optimiser steps at most.
+        batch_size: samples a step, over all processes.
+        learning_rate: Adam's.
+        validate_every: steps between validations (with a save after each).
+        stop_at: stop when the validation's max F exceeds it; None: never.
+        patience: stop after so many validations without gain; None: never.
+        log_every: steps between lines of the log.
+        size: side of the square inputs in pixels.
+        seed: of order and flips.
+        flip: mirror half of the samples.
+        freeze_batch_norm: keep the statistics of batch normalisation as they are.
+        workers: processes that load data.
+    """
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    validate_every: int
+    stop_at: float | None
+    patience: int | None
+    log_every: int
+    size: int
+    seed: int
+    flip: bool
+    freeze_batch_norm: bool
+    workers: int
+
+
+@dataclass
+class Standing:
+    """How far a stage is; kept with its saved states."""
+
+    step: int = 0
+    best_max_f: float = -1.0
+    best_mae: float = math.inf
+    without_gain: int = 0
+    finished: bool = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its numbers, to be saved."""
+        return dict(vars(self))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up saved numbers."""
+        vars(self).update(state)
+
+    def judge(self, max_f: float, mae: float) -> bool:
+        """Enter a validation; whether it is the best so far (higher max F; lower MAE at equal max F)."""
+        gain = (max_f, -mae) > (self.best_max_f, -self.best_mae)
+        self.without_gain = 0 if gain else self.without_gain + 1
+        if gain:
+            self.best_max_f, self.best_mae = max_f, mae
+        return gain
+
+
+class Loop:
+    """Trains a task's model on pairs and leaves its best weights in ``folder/best.safetensors``.
+
+    Args:
+        task: what is trained.
+        plan: how.
+        training: pairs to learn from.
+        validation: pairs to be judged on.
+        folder: place of this stage's saves.
+        accelerator: a fresh one: device, precision and processes.
+        journal: hears how it goes.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        plan: Plan,
+        training: Pairs,
+        validation: Pairs,
+        folder: Path,
+        accelerator: Accelerator,
+        journal: Journal,
+    ) -> None:
+        self.task, self.plan, self.training, self.validation = task, plan, training, validation
+        self.accelerator, self.journal = accelerator, journal
+        trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.Adam(trained, lr=plan.learning_rate)
+        self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
+        self.standing = Standing()
+        accelerator.register_for_checkpointing(self.standing)
+        self.saves = Saves(folder, accelerator, plan.size)
+        self.sums: dict[str, Tensor] = {}
+        self.summed = 0
+
+    def run(self, resume: bool) -> Standing:
+        """Train to the end, from the latest saved state if resume; how it stands then.
+
+        Raises:
+            TrainingError: the loss is not finite, or a state could not be written.
+        """
+        if resume:
+            self.saves.resume()
+        with self.journal.stage(self.task.name, self.standing.step, self.plan.steps):
+            if self.standing.step == 0:
+                self._validate()
+            if not self.standing.finished:
+                self._train()
+        return self.standing
+
+    def _train(self) -> None:
+        plan, standing = self.plan, self.standing
+        for image, mask in self._batches():
+            self._step(image, mask)
+            standing.step += 1
+            self.journal.advance(standing.step)
+            last = standing.step == plan.steps
+            validating = last or standing.step % plan.validate_every == 0
+            if validating or standing.step % plan.log_every == 0:
+                self._log()
+            if validating:
+                self._validate()
+                standing.finished = last or self._enough()
+                self.saves.save(standing.step)
+            if standing.finished:
+                return
+
+    def _batches(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        sampler = BatchSampler(
+            len(self.training),
+            self.plan.batch_size,
+            self.standing.step,
+            self.plan.steps,
+            self.plan.seed,
+            self.plan.flip,
+            self.accelerator.process_index,
+            self.accelerator.num_processes,
+        )
+        return DataLoader(
+            DrawnPairs(self.training),
+            batch_sampler=sampler,
+            num_workers=self.plan.workers,
+            pin_memory=self.accelerator.device.type == "cuda",
+        )
+
+    def _step(self, image: Tensor, mask: Tensor) -> None:
+        self.model.train()
+        if self.plan.freeze_batch_norm:
+            freeze_batch_norm(self.model)
+        image, mask = self._moved(image), self._moved(mask)
+        with self.accelerator.autocast():
+            terms = self.task.losses(self.model, self.task.inputs(image, mask), mask.float() / 255)
+        loss = torch.stack(list(terms.values())).sum()
+        self.accelerator.backward(loss)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        for name, value in {"loss": loss, **terms}.items():
+            self.sums[name] = self.sums.get(name, torch.zeros_like(loss)) + value.detach()
+        self.summed += 1
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.accelerator.device, non_blocking=True)
+
+    def _log(self) -> None:
+        """Log the means since the last time; a single NaN since then shows in them."""
+        if not self.summed:
+            return
+        means = torch.stack(list(self.sums.values())) / self.summed
+        means = self.accelerator.reduce(means, "mean")
+        values = dict(zip(self.sums, means.tolist(), strict=True))
+        self.sums, self.summed = {}, 0
+        if not all(math.isfinite(value) for value in values.values()):
+            terms = ", ".join(f"{name} {value}" for name, value in values.items())
+            left = self.saves.latest()
+            raise TrainingError(
+                f"{self.task.name}: the loss is not finite at or shortly before step {self.standing.step} ({terms}); "
+                f"nothing of it was saved; {f'the latest good state is {left}' if left else 'no state was saved yet'}; "
+                "a lower --learning-rate or --mixed-precision no may help"
+            )
+        self.journal.scalars(self.task.name, self.standing.step, values)
+
+    def _enough(self) -> bool:
+        reached = self.plan.stop_at is not None and self.standing.best_max_f > self.plan.stop_at
+        return reached or (self.plan.patience is not None and self.standing.without_gain >= self.plan.patience)
+
+    @torch.no_grad()
+    def _validate(self) -> None:
+        model = self.accelerator.unwrap_model(self.model)
+        model.eval()
+        evaluator = Evaluator(metrics=("f_measure", "mean_absolute_error"))
+        pictures: list[tuple[Tensor, Tensor, Tensor]] = []
+        mine = range(self.accelerator.process_index, len(self.validation), self.accelerator.num_processes)
+        for first in range(0, len(mine), self.plan.batch_size):
+            batch = [self.validation[index] for index in mine[first : first + self.plan.batch_size]]
+            image, mask = (torch.stack(parts) for parts in zip(*batch, strict=True))
+            with self.accelerator.autocast():
+                predicted = model.predict(self.task.inputs(self._moved(image), self._moved(mask))).float().cpu()
+            evaluator.update(predicted[:, 0].numpy(), mask[:, 0].numpy())
+            pictures += zip(image, mask, predicted, strict=True)
+            del pictures[STRIP_LENGTH:]
+        if self.accelerator.num_processes > 1:
+            for other in self._others(evaluator):
+                evaluator.merge(other)
+        self._judge(evaluator, pictures)
+
+    def _others(self, evaluator: Evaluator) -> list[Evaluator]:
+        everyone: list[Evaluator] = [evaluator] * self.accelerator.num_processes
+        torch.distributed.all_gather_object(everyone, evaluator)
+        del everyone[self.accelerator.process_index]
+        return everyone
+
+    def _judge(self, evaluator: Evaluator, pictures: list[tuple[Tensor, Tensor, Tensor]]) -> None:
+        values = evaluator.compute()
+        max_f, mae = float(values["max_f"]), float(values["mae"])
+        name, step = self.task.name, self.standing.step
+        best = self.standing.judge(max_f, mae)
+        self.journal.scalars(name, step, {"max_f": max_f, "mae": mae})
+        self.journal.strip(name, step, picture_strip(pictures))
+        self.journal.say(f"{name}: step {step}, max F {max_f:.4f}, MAE {mae:.4f}{', best so far' if best else ''}")
+        if best:
+            self.saves.save_best(self.model)
+
+
+def freeze_batch_norm(model: nn.Module) -> None:
+    """Let every batch normalisation of model use its running statistics and leave them as they are."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()

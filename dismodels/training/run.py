@@ -1,0 +1,205 @@
+"""A whole training run: its folder, its data, its stages in turn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from dismodels.checkpoints import load_model
+from dismodels.registry import create_model
+from dismodels.side_outputs import SideOutputModel
+from dismodels.training.isnet import GTEncoderTask, SegmentationTask, share_side_convolutions
+from dismodels.training.journal import Journal
+from dismodels.training.loop import Loop, Plan, Task
+from dismodels.training.sets import Sets
+from dismodels.training.settings import (
+    GTEncoderSettings,
+    ISNetSettings,
+    TrainSettings,
+    U2NetSettings,
+    differences,
+    plain,
+)
+
+SETTINGS = "settings.json"
+
+
+@dataclass
+class Run:
+    """What every stage of a run needs.
+
+    Attributes:
+        settings: the run's options.
+        sets: its data.
+        journal: hears how it goes.
+        accelerator: makes a fresh accelerator for a stage.
+    """
+
+    settings: TrainSettings
+    sets: Sets
+    journal: Journal
+    accelerator: Callable[[], Accelerator]
+
+    def train(self, task: Task, plan: Plan, validation: Any = None) -> Path:
+        """Train a stage to its end and give its best weights' file."""
+        folder = self.settings.output / task.name
+        judged_on = validation if validation is not None else self.sets.validation
+        loop = Loop(task, plan, self.sets.training, judged_on, folder, self.accelerator(), self.journal)
+        standing = loop.run(self.settings.resume)
+        self.journal.say(
+            f"{task.name}: done after {standing.step} steps, best max F {standing.best_max_f:.4f}, "
+            f"MAE {standing.best_mae:.4f}: {loop.saves.best}"
+        )
+        return loop.saves.best
+
+
+def run_isnet(run: Run) -> Path:
+    """IS-Net's two stages; the file of the best weights."""
+    settings = run.settings
+    assert isinstance(settings, ISNetSettings)
+    guide = None if settings.supervision == "none" else _guide(run, settings)
+    set_seed(settings.seed)
+    model = create_model("isnet", width=settings.width)
+    if guide is not None and settings.shared_side_convolutions:
+        share_side_convolutions(model, guide)
+    task = SegmentationTask(
+        model, guide, settings.supervision, settings.supervised_stages, settings.gt_encoder.statistics == "batch"
+    )
+    return run.train(task, _plan(settings))
+
+
+def run_u2net(run: Run) -> Path:
+    """U²-Net's one stage; the file of the best weights."""
+    settings = run.settings
+    assert isinstance(settings, U2NetSettings)
+    set_seed(settings.seed)
+    return run.train(SegmentationTask(create_model(settings.variant, width=settings.width)), _plan(settings))
+
+
+def _guide(run: Run, settings: ISNetSettings) -> SideOutputModel:
+    chosen = settings.gt_encoder
+    weights = chosen.weights or _train_guide(run, settings, chosen)
+    guide = load_model("isnet_gt_encoder", weights)
+    width = guide.options.get("width", 1.0)
+    if width != settings.width:
+        raise ValueError(f"--gt-encoder.weights {weights}: has width {width}, --width is {settings.width}")
+    return guide.to(run.accelerator().device)
+
+
+def _train_guide(run: Run, settings: ISNetSettings, chosen: GTEncoderSettings) -> Path:
+    seed = settings.seed if chosen.seed is None else chosen.seed
+    set_seed(seed)
+    task = GTEncoderTask(create_model("isnet_gt_encoder", width=settings.width, in_channels=chosen.in_channels))
+    plan = replace(
+        _plan(settings),
+        steps=chosen.steps,
+        validate_every=chosen.validate_every,
+        stop_at=chosen.stop_at,
+        patience=chosen.patience,
+        seed=seed,
+    )
+    return run.train(task, plan, run.sets.training if chosen.validate_on == "training" else None)
+
+
+def _plan(settings: TrainSettings) -> Plan:
+    return Plan(
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        validate_every=settings.validate_every,
+        stop_at=None,
+        patience=settings.patience,
+        log_every=settings.log_every,
+        size=settings.size,
+        seed=settings.seed,
+        flip=settings.flip,
+        freeze_batch_norm=settings.freeze_batch_norm,
+        workers=settings.workers,
+    )
+
+
+def open_run(system: str, arguments: list[str], settings: TrainSettings, main: bool) -> None:
+    """Make or take up the run's folder and keep its settings there.
+
+    Args:
+        system: "isnet" or "u2net".
+        arguments: the command line, from which a resumed run gets its settings.
+        settings: what they say.
+        main: whether this process writes for the run.
+
+    Raises:
+        FileExistsError: the folder holds a run, or something else, and the run is not resumed.
+        FileNotFoundError: there is no run to resume.
+        ValueError: the run to resume has other settings.
+    """
+    path = settings.output / SETTINGS
+    if settings.resume:
+        changed = differences(plain(settings), saved_run(system, settings.output)["settings"])
+        if changed:
+            raise ValueError(f"{settings.output}: --resume goes on with the run's settings; " + "; ".join(changed))
+    elif settings.output.exists() and any(settings.output.iterdir()):
+        raise FileExistsError(
+            f"{settings.output}: is not empty; --resume goes on with a run that is there, another --output starts one"
+        )
+    elif main:
+        settings.output.mkdir(parents=True, exist_ok=True)
+        content = {"system": system, "arguments": arguments, "settings": plain(settings)}
+        beside = path.with_suffix(".partial")
+        beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        beside.replace(path)
+
+
+def saved_run(system: str, output: Path) -> dict[str, Any]:
+    """What :func:`open_run` kept of the run in output: system, arguments, settings.
+
+    Raises:
+        FileNotFoundError: there is no run.
+        ValueError: it is another system's, or its file is damaged.
+    """
+    path = output / SETTINGS
+    if not path.is_file():
+        raise FileNotFoundError(f"{output}: no run to resume here ({SETTINGS} is missing)")
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = content["system"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: damaged ({error})") from error
+    if found != system:
+        raise ValueError(f"{output}: holds a run of {found}, not of {system}")
+    return content
+
+
+def accelerator_of(settings: TrainSettings) -> Callable[[], Accelerator]:
+    """What makes the accelerators of a run's stages, all alike.
+
+    Raises:
+        ValueError: an option does not fit the processes or the device.
+    """
+    make = partial(
+        Accelerator,
+        mixed_precision=settings.mixed_precision,
+        cpu=settings.device == "cpu" or not torch.accelerator.is_available(),
+        dynamo_backend="inductor" if settings.compile else None,
+    )
+    first = make()
+    if settings.batch_size % first.num_processes:
+        raise ValueError(
+            f"--batch-size {settings.batch_size} cannot be shared equally by {first.num_processes} processes"
+        )
+    if settings.sync_batch_norm and first.device.type != "cuda":
+        raise ValueError("--sync-batch-norm needs GPUs; on CPUs take --freeze-batch-norm")
+    return make
+
+
+SYSTEMS: dict[str, tuple[type[TrainSettings], Callable[[Run], Path]]] = {
+    "isnet": (ISNetSettings, run_isnet),
+    "u2net": (U2NetSettings, run_u2net),
+}

@@ -1,0 +1,196 @@
+"""The settings of a training run: every option of ``python -m dismodels.train``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from dismodels.training.isnet import Supervision
+
+# A run may be taken up again on other machines and for longer; the rest decides what it computes.
+_FREE_ON_RESUME = {"resume", "output", "device", "workers", "cache", "log_every", "steps"}
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Train a segmentation model on images and masks, or without --data on the built-in synthetic set."""
+
+    data: tuple[Path, ...] = ()
+    """Folders of pairs: a DIS5K root (DIS-TR trains, DIS-VD validates), or folders that hold im and gt."""
+    images: Path | None = None
+    """A folder of images of which the masks lie in --masks, in place of --data."""
+    masks: Path | None = None
+    """The masks of --images, matched by stem."""
+    validation: tuple[Path, ...] = ()
+    """Folders of pairs to validate on; default: DIS-VD where there is one, else a tenth of the pairs, held out."""
+    mask_threshold: int | None = None
+    """Take mask values above this (0-255) as foreground; default: masks must be binary."""
+    cache: Path | None = None
+    """Where decoded, resized pairs are kept; default: the user's cache folder."""
+
+    output: Path = Path("runs/isnet")
+    """Folder of the run: weights, saved states, log.jsonl, TensorBoard, pictures."""
+    resume: bool = False
+    """Go on with the run in --output from its latest saved state, with its settings."""
+    preset: Literal["paper", "small"] = "paper"
+    """paper: the paper's settings; small: minutes on two CPU cores (the default without data)."""
+
+    size: int = 1024
+    """Side of the square that images are resized to, in pixels."""
+    width: float = 1.0
+    """Multiplies every channel count of the networks."""
+    steps: int = 100_000
+    """Optimiser steps of the segmentation stage."""
+    batch_size: int = 8
+    """Samples a step, over all processes."""
+    learning_rate: float = 1e-3
+    """Adam's."""
+    validate_every: int = 1000
+    """Steps between validations; the state is saved after each."""
+    patience: int | None = None
+    """Stop after so many validations without gain; default: never."""
+    flip: bool = True
+    """Mirror half of the samples, by chance."""
+    seed: int = 0
+    """Of initial weights, order and flips."""
+    synthetic_pairs: int = 3000
+    """Pairs of the synthetic set when there is no data; an eighth as many validate."""
+
+    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
+    """Precision of the networks' arithmetic; losses are always float32."""
+    compile: bool = False
+    """Compile the trained model with torch.compile."""
+    freeze_batch_norm: bool = False
+    """Keep the statistics of batch normalisation as they are."""
+    sync_batch_norm: bool = False
+    """Share the statistics of batch normalisation among processes (GPUs only)."""
+    device: Literal["auto", "cpu"] = "auto"
+    """auto takes a GPU where there is one."""
+    workers: int = 4
+    """Processes that load data."""
+    log_every: int = 20
+    """Steps between lines of the log."""
+
+    def check(self) -> None:
+        """Raise ValueError naming the option whose value cannot be used."""
+        least = {
+            "size": 32, "width": 1e-3, "steps": 1, "batch_size": 1, "validate_every": 1, "log_every": 1,
+            "synthetic_pairs": 8, "workers": 0, "patience": 1,
+        }  # fmt: skip
+        for name, value in least.items():
+            given = getattr(self, name)
+            if given is not None and given < value:
+                raise ValueError(f"--{name.replace('_', '-')} must be at least {value}, got {given}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"--learning-rate must be positive, got {self.learning_rate}")
+        if self.mask_threshold is not None and not 0 <= self.mask_threshold < 255:
+            raise ValueError(f"--mask-threshold must be in [0, 254], got {self.mask_threshold}")
+        if (self.images is None) != (self.masks is None):
+            raise ValueError("--images and --masks belong together; got only one of them")
+        if self.images is not None and self.data:
+            raise ValueError("--images and --masks take the place of --data; got both")
+        if self.validation and not self.data and self.images is None:
+            raise ValueError("--validation needs --data or --images and --masks; got neither")
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the run has no data but the built-in set."""
+        return not self.data and self.images is None
+
+    def small(self) -> TrainSettings:
+        """These settings with the small preset's values in place of the paper's."""
+        return replace(
+            self, preset="small", size=128, width=0.25, steps=400, validate_every=100, workers=0, log_every=10,
+            synthetic_pairs=384,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GTEncoderSettings:
+    """The first stage: the encoder of ground truths."""
+
+    weights: Path | None = None
+    """Take this trained GT encoder and skip its training."""
+    steps: int = 10_000
+    """Optimiser steps at most (the paper needs about 1000)."""
+    validate_every: int = 1000
+    """Steps between validations."""
+    stop_at: float = 0.99
+    """Stop when the validation's max F is greater."""
+    patience: int = 20
+    """Stop after so many validations without gain."""
+    seed: int | None = None
+    """Of its initial weights, order and flips; default: --seed (the paper's table 3 tries 1, 58, 472, 5289)."""
+    in_channels: Literal[1, 3] = 1
+    """1: masks in [0, 1] (official code); 3: masks repeated and normalised to [-0.5, 0.5] (paper)."""
+    validate_on: Literal["validation", "training"] = "validation"
+    """Masks for its validation: the validation set's (paper) or the training set's (official code)."""
+    statistics: Literal["batch", "running"] = "batch"
+    """While it guides, normalise by the statistics of each batch of masks (official code) or by running ones."""
+
+    def check(self) -> None:
+        """Raise ValueError naming the option whose value cannot be used."""
+        for name in ("steps", "validate_every", "patience"):
+            if getattr(self, name) < 1:
+                option = name.replace("_", "-")
+                raise ValueError(f"--gt-encoder.{option} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class ISNetSettings(TrainSettings):
+    """Train IS-Net: first a GT encoder, then the segmentation network with intermediate supervision.
+
+    Without --data it trains a small network on the built-in synthetic set, in minutes on two CPU cores. The defaults
+    shown are the paper's, which a data set brings: --data DIS5K.
+    """
+
+    supervision: Supervision = "l2"
+    """How features follow the GT encoder's; none: plain dense supervision ("Adp" in the paper's table 3)."""
+    supervised_stages: int = 6
+    """Guide the last so many decoder stages ("Last-S" in table 3), counted from the finest."""
+    shared_side_convolutions: bool = False
+    """Use the GT encoder's side convolutions, frozen ("shared outconv" in table 3)."""
+    gt_encoder: GTEncoderSettings = field(default_factory=GTEncoderSettings)
+
+    def check(self) -> None:
+        """Raise ValueError naming the option whose value cannot be used."""
+        super().check()
+        self.gt_encoder.check()
+        if not 1 <= self.supervised_stages <= 6:
+            raise ValueError(f"--supervised-stages must be in [1, 6], got {self.supervised_stages}")
+        if self.supervision == "none" and self.shared_side_convolutions:
+            raise ValueError("--shared-side-convolutions needs a GT encoder; --supervision none has none")
+
+    def small(self) -> ISNetSettings:
+        """These settings with the small preset's values in place of the paper's."""
+        settings = super().small()
+        assert isinstance(settings, ISNetSettings)
+        return replace(settings, gt_encoder=replace(self.gt_encoder, steps=200, validate_every=50))
+
+
+@dataclass(frozen=True)
+class U2NetSettings(TrainSettings):
+    """Train U²-Net with dense supervision."""
+
+    output: Path = Path("runs/u2net")
+    """Folder of the run: weights, saved states, log.jsonl, TensorBoard, pictures."""
+    size: int = 320
+    """Side of the square that images are resized to, in pixels."""
+    variant: Literal["u2net", "u2net_small"] = "u2net"
+    """The full network (44.0 M parameters) or the small one (1.1 M)."""
+
+
+def plain(settings: TrainSettings) -> dict[str, Any]:
+    """The settings as JSON has them: paths are strings, tuples are lists."""
+    return dict(json.loads(json.dumps(asdict(settings), default=str)))
+
+
+def differences(now: dict[str, Any], saved: dict[str, Any]) -> list[str]:
+    """What settings would compute otherwise than those of a saved run: one line an option."""
+    return [
+        f"--{name.replace('_', '-')}: {now.get(name)} now, {saved.get(name)} in the run"
+        for name in sorted(now.keys() | saved.keys())
+        if name not in _FREE_ON_RESUME and now.get(name) != saved.get(name)
+    ]
