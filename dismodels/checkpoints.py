@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,6 +19,8 @@ from dismodels.side_outputs import SideOutputModel
 # Files of other people wrap the weights in one of these, and DataParallel puts "module." before every key.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 _LISTED = 5
+# The one entry of our files' metadata; more would come in random order and make equal weights unequal files.
+_ORIGIN = "dismodels"
 
 
 class CheckpointError(ValueError):
@@ -35,13 +38,11 @@ def save_checkpoint(model: SideOutputModel, path: Path, input_size: int | None =
     Raises:
         OSError: the file could not be written; nothing is left beside it.
     """
-    metadata = {"architecture": model.architecture, "options": json.dumps(model.options)}
-    if input_size is not None:
-        metadata["input_size"] = str(input_size)
+    origin = {"architecture": model.architecture, "options": model.options, "input_size": input_size}
     beside = path.with_name(f"{path.name}.partial")
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     try:
-        save_file(tensors, beside, metadata)
+        save_file(tensors, beside, {_ORIGIN: json.dumps(origin)})
         beside.replace(path)
     except (OSError, SafetensorError) as error:
         raise OSError(f"{path}: the weights could not be written: {error}") from error
@@ -61,10 +62,10 @@ def load_model(system: str, path: Path) -> SideOutputModel:
         FileNotFoundError: there is no such file.
         CheckpointError: the file is no checkpoint, holds another architecture, or does not fit.
     """
-    metadata, state = _read(path)
-    _check_architecture(system, metadata, path)
-    model = create_model(system, **json.loads(metadata.get("options", "{}")))
-    model.input_size = int(metadata["input_size"]) if "input_size" in metadata else None
+    origin, state = _read(path)
+    _check_architecture(system, origin, path)
+    model = create_model(system, **origin.get("options", {}))
+    model.input_size = origin.get("input_size")
     _load(model, state, path)
     return model.eval()
 
@@ -82,8 +83,8 @@ def load_checkpoint(model: SideOutputModel, path: Path | str) -> None:
             missing and unexpected entries and different shapes.
     """
     path = Path(path)
-    metadata, state = _read(path)
-    _check_architecture(model.architecture, metadata, path)
+    origin, state = _read(path)
+    _check_architecture(model.architecture, origin, path)
     _load(model, state, path)
 
 
@@ -100,13 +101,14 @@ def load_official_state_dict(model: SideOutputModel, state_dict: Mapping[str, Te
     _load_strictly(model, _official_entries(model, state_dict), "the official state dict")
 
 
-def _read(path: Path) -> tuple[dict[str, str], Mapping[str, Tensor]]:
+def _read(path: Path) -> tuple[dict[str, Any], Mapping[str, Tensor]]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
         with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+            origin = json.loads((file.metadata() or {}).get(_ORIGIN, "{}"))
+            return origin, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, json.JSONDecodeError) as error:
         if path.suffix == ".safetensors":
             raise CheckpointError(f"{path}: damaged, or no safetensors file ({error})") from error
         return {}, _read_pickled(path)
@@ -126,8 +128,8 @@ def _read_pickled(path: Path) -> Mapping[str, Tensor]:
     return content
 
 
-def _check_architecture(expected: str, metadata: Mapping[str, str], path: Path) -> None:
-    found = metadata.get("architecture", expected)
+def _check_architecture(expected: str, origin: Mapping[str, Any], path: Path) -> None:
+    found = origin.get("architecture", expected)
     if found != expected:
         raise CheckpointError(f"{path}: holds weights of {found}, expected {expected}")
 

@@ -62,7 +62,8 @@ def train(system: str, arguments: list[str]) -> None:
     settings.check()
     make_accelerator = runs.accelerator_of(settings)
     accelerator = make_accelerator()
-    runs.open_run(system, arguments, settings, accelerator.is_main_process)
+    if accelerator.is_main_process:
+        runs.open_run(system, arguments, settings)
     accelerator.wait_for_everyone()
     with Journal(settings.output, accelerator.is_main_process) as journal:
         if settings.synthetic:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from torch import nn
 
 from dismodels.checkpoints import load_model
 from dismodels.registry import create_model
@@ -51,6 +52,8 @@ class Run:
     def train(self, task: Task, plan: Plan, validation: Any = None) -> Path:
         """Train a stage to its end and give its best weights' file."""
         folder = self.settings.output / task.name
+        if self.settings.sync_batch_norm:
+            nn.SyncBatchNorm.convert_sync_batchnorm(task.model)
         judged_on = validation if validation is not None else self.sets.validation
         loop = Loop(task, plan, self.sets.training, judged_on, folder, self.accelerator(), self.journal)
         standing = loop.run(self.settings.resume)
@@ -70,9 +73,8 @@ def run_isnet(run: Run) -> Path:
     model = create_model("isnet", width=settings.width)
     if guide is not None and settings.shared_side_convolutions:
         share_side_convolutions(model, guide)
-    task = SegmentationTask(
-        model, guide, settings.supervision, settings.supervised_stages, settings.gt_encoder.statistics == "batch"
-    )
+    batch_statistics = settings.gt_encoder.statistics == "batch" and not settings.freeze_batch_norm
+    task = SegmentationTask(model, guide, settings.supervision, settings.supervised_stages, batch_statistics)
     return run.train(task, _plan(settings))
 
 
@@ -126,14 +128,13 @@ def _plan(settings: TrainSettings) -> Plan:
     )
 
 
-def open_run(system: str, arguments: list[str], settings: TrainSettings, main: bool) -> None:
-    """Make or take up the run's folder and keep its settings there.
+def open_run(system: str, arguments: list[str], settings: TrainSettings) -> None:
+    """Make or take up the run's folder and keep its settings there; for the main process alone.
 
     Args:
         system: "isnet" or "u2net".
         arguments: the command line, from which a resumed run gets its settings.
         settings: what they say.
-        main: whether this process writes for the run.
 
     Raises:
         FileExistsError: the folder holds a run, or something else, and the run is not resumed.
@@ -149,7 +150,7 @@ def open_run(system: str, arguments: list[str], settings: TrainSettings, main: b
         raise FileExistsError(
             f"{settings.output}: is not empty; --resume goes on with a run that is there, another --output starts one"
         )
-    elif main:
+    else:
         settings.output.mkdir(parents=True, exist_ok=True)
         content = {"system": system, "arguments": arguments, "settings": plain(settings)}
         beside = path.with_suffix(".partial")

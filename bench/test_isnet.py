@@ -1,0 +1,87 @@
+"""IS-Net whole: inference and a training step, eager and compiled, in fp32 and bf16.
+
+On a GPU at the paper's 1024x1024; on a CPU at 256x256, batch 1, in fp32 and eager. ``extra_info`` has the peak of GPU
+memory in GiB.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
+
+from dislosses import deep_supervision_loss
+from dismodels import create_model
+
+GPU = torch.cuda.is_available()
+DEVICE = "cuda" if GPU else "cpu"
+SIZE = 1024 if GPU else 256
+PRECISIONS = ["fp32", "bf16"] if GPU else ["fp32"]
+MODES = ["eager", "compiled"] if GPU else ["eager"]
+
+
+def synchronise() -> None:
+    if GPU:
+        torch.cuda.synchronize()
+
+
+def measure(benchmark: BenchmarkFixture, work: Callable[[], object]) -> None:
+    def finished() -> None:
+        work()
+        synchronise()
+
+    finished()
+    if GPU:
+        torch.cuda.reset_peak_memory_stats()
+    benchmark.pedantic(finished, rounds=20 if GPU else 5, warmup_rounds=3 if GPU else 1)
+    if GPU:
+        benchmark.extra_info["peak_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 3)
+
+
+def build(mode: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    model = create_model("isnet").to(DEVICE)
+    return torch.compile(model) if mode == "compiled" else model  # type: ignore[return-value]
+
+
+def cast(precision: str) -> "torch.autocast | nullcontext[None]":
+    return torch.autocast(DEVICE, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def images(batch: int) -> Tensor:
+    return torch.rand(batch, 3, SIZE, SIZE, device=DEVICE) - 0.5
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("batch", [1, 8] if GPU else [1])
+def test_inference(benchmark: BenchmarkFixture, batch: int, precision: str, mode: str) -> None:
+    benchmark.group = f"isnet inference {SIZE}² batch {batch} {precision}"
+    model, image = build(mode).eval(), images(batch)
+
+    def infer() -> None:
+        with torch.inference_mode(), cast(precision):
+            model(image)
+
+    measure(benchmark, infer)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("batch", [8] if GPU else [1])
+def test_training_step(benchmark: BenchmarkFixture, batch: int, precision: str, mode: str) -> None:
+    benchmark.group = f"isnet training step {SIZE}² batch {batch} {precision}"
+    model, image = build(mode), images(batch)
+    mask = (torch.rand(batch, 1, SIZE, SIZE, device=DEVICE) > 0.5).float()
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def step() -> None:
+        with cast(precision):
+            loss = deep_supervision_loss(model(image).logits, mask)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    measure(benchmark, step)
