@@ -1,0 +1,174 @@
+"""Metrics of a set of images: one pass over each pair, exact and mergeable sums."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dismetrics.e_measure import e_measure_of
+from dismetrics.f_measure import f_measure_of
+from dismetrics.human_correction_effort import human_correction_effort_of
+from dismetrics.mean_absolute_error import mean_absolute_error_of
+from dismetrics.pairs import Images, Pair, pairs
+from dismetrics.s_measure import s_measure_of
+from dismetrics.weighted_f_measure import weighted_f_measure_of
+
+
+class Record(NamedTuple):
+    """What is kept of one image: its name, its values by key, and its curves over the thresholds."""
+
+    name: str | None
+    values: dict[str, float]
+    curves: dict[str, NDArray[np.float64]]
+
+
+class Evaluator:
+    """Collect metrics over a set of images.
+
+    Keys of the results, by metric; the six that the DIS5K tables print are marked *.
+
+        f_measure                 max_f *, mean_f, adaptive_f
+        weighted_f_measure        weighted_f *
+        mean_absolute_error       mae *
+        s_measure                 s *
+        e_measure                 max_e, mean_e *, adaptive_e
+        human_correction_effort   hce *, hce_fp_points, hce_fp_regions, hce_fn_points, hce_fn_regions
+
+    Its state is one small record an image (with the two curves 4 KB), so it pickles, and `merge` gathers what several
+    processes counted without loss. A named image counts once, whoever counted it: distributed samplers repeat some.
+
+    Args:
+        metrics: "all", or names out of `METRICS`. Only these are computed.
+        device: where counting runs once a metric has a kernel there; today every metric counts on the CPU, and takes
+            tensors of any device.
+
+    Raises:
+        ValueError: an unknown or no metric.
+        RuntimeError: torch does not know the device.
+    """
+
+    def __init__(
+        self, metrics: Literal["all"] | Sequence[str] = "all", device: torch.device | str | None = None
+    ) -> None:
+        chosen = tuple(METRICS) if metrics == "all" else (metrics,) if isinstance(metrics, str) else tuple(metrics)
+        unknown = [name for name in chosen if name not in METRICS]
+        if unknown or not chosen:
+            raise ValueError(f'metrics: expected "all" or names out of {", ".join(METRICS)}, got {metrics!r}')
+        self.metrics = chosen
+        self.device = None if device is None else torch.device(device)
+        self._records: list[Record] = []
+        self._names: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def update(self, pred: Images, gt: Images, name: str | Sequence[str] | None = None) -> None:
+        """Count an image or a batch.
+
+        Args:
+            pred: floats in [0, 1], uint8 or bool; (H, W) or (B, H, W), NumPy or torch.
+            gt: bool, or uint8 and true above 128; same shape.
+            name: the image's, or one for each image of a batch. A name that was counted before is passed over.
+
+        Raises:
+            TypeError, ValueError: as `dismetrics.pairs.for_each_image`.
+            ValueError: a number of names other than that of images.
+        """
+        images = pairs(pred, gt)
+        names = [name] if name is None or isinstance(name, str) else list(name)
+        if name is None:
+            names *= len(images)
+        if len(names) != len(images):
+            raise ValueError(f"name: expected {len(images)} names, one an image, got {len(names)}")
+        for image, own_name in zip(images, names, strict=True):
+            if own_name not in self._names:
+                self._add(_record(own_name, image, self.metrics))
+
+    def merge(self, other: "Evaluator") -> Self:
+        """Add what another evaluator has counted, without the named images that this one has; returns this one.
+
+        Raises:
+            ValueError: it has other metrics.
+        """
+        if set(other.metrics) != set(self.metrics):
+            raise ValueError(f"other: expected an evaluator of {self.metrics}, got one of {other.metrics}")
+        for record in list(other._records):
+            self._add(record)
+        return self
+
+    def reset(self) -> None:
+        """Forget all images."""
+        self._records.clear()
+        self._names.clear()
+
+    def compute(self) -> dict[str, float]:
+        """Average over all images, by key.
+
+        As in PySODMetrics and the published DIS tables, max and mean of a curve are those of the curve averaged over
+        the images; all else is averaged image by image. An image without a value (`s_measure` can be NaN) makes the
+        average NaN.
+
+        Raises:
+            ValueError: no image has been counted.
+
+        Numerics: sums are exact, so order, batches and processes do not change a bit of the result.
+        """
+        if not self._records:
+            raise ValueError("compute: no image has been counted")
+        averages = {key: _average([record.values[key] for record in self._records]) for key in self._records[0].values}
+        for key in self._records[0].curves:
+            curve = [_average(column) for column in zip(*(record.curves[key] for record in self._records), strict=True)]
+            averages |= {f"max_{key}": max(curve), f"mean_{key}": _average(curve)}
+        return averages
+
+    def table(self) -> list[dict[str, str | float | None]]:
+        """One row an image, in the order of counting: its name, and its own values by key."""
+        return [{"name": record.name, **record.values} for record in self._records]
+
+    def _add(self, record: Record) -> None:
+        if record.name is not None:
+            if record.name in self._names:
+                return
+            self._names.add(record.name)
+        self._records.append(record)
+
+
+def _record(name: str | None, image: Pair, metrics: Sequence[str]) -> Record:
+    values: dict[str, float] = {}
+    curves: dict[str, NDArray[np.float64]] = {}
+    for metric in metrics:
+        for key, value in METRICS[metric](image).items():
+            (curves if isinstance(value, np.ndarray) else values)[key] = value
+    return Record(name, values, curves)
+
+
+def _average(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _f(image: Pair) -> dict[str, Any]:
+    f = f_measure_of(image)
+    return {"max_f": f.maximum, "mean_f": f.mean, "adaptive_f": f.adaptive, "f": f.curve}
+
+
+def _e(image: Pair) -> dict[str, Any]:
+    e = e_measure_of(image)
+    return {"max_e": e.maximum, "mean_e": e.mean, "adaptive_e": e.adaptive, "e": e.curve}
+
+
+def _hce(image: Pair) -> dict[str, Any]:
+    parts = human_correction_effort_of(image)._asdict()
+    return {"hce": parts.pop("total"), **{f"hce_{part}": value for part, value in parts.items()}}
+
+
+METRICS: Mapping[str, Callable[[Pair], dict[str, Any]]] = {
+    "f_measure": _f,
+    "weighted_f_measure": lambda image: {"weighted_f": weighted_f_measure_of(image)},
+    "mean_absolute_error": lambda image: {"mae": mean_absolute_error_of(image)},
+    "s_measure": lambda image: {"s": s_measure_of(image)},
+    "e_measure": _e,
+    "human_correction_effort": _hce,
+}

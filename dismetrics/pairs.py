@@ -1,0 +1,155 @@
+"""A prediction with its ground truth: the checks of every metric's inputs, and the counts that metrics share.
+
+Predictions are uint8 in [0, 255], bool, or floats in [0, 1]; a float x means what 255 x means as uint8, unrounded.
+Truths are bool, or uint8 and true above 128; a uint8 truth without any value above 1 is read as stored in 0 and 1.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Images = NDArray[Any] | torch.Tensor
+Score = float | NDArray[np.float64]
+Count = int | NDArray[np.int64]
+Result = TypeVar("Result")
+
+# Spacing of float64 at 1: the term with which the official code keeps its denominators from zero.
+EPSILON = float(np.spacing(1.0))
+
+
+class Pair:
+    """One prediction and its ground truth; what several metrics need is computed once, on first use.
+
+    Args:
+        prediction: uint8, or floats in [0, 1], (H, W).
+        truth: bool (H, W).
+    """
+
+    def __init__(self, prediction: NDArray[Any], truth: NDArray[np.bool_]) -> None:
+        self.prediction = prediction
+        self.truth = truth
+        self.size = truth.size
+        self.foreground = int(np.count_nonzero(truth))
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The prediction as a mask: above 128 of 255, without normalising (HCE)."""
+        # NumPy compares in the prediction's own precision: 128 / 255 in float32 is not above 128 / 255 in float64.
+        threshold = 128 if self.prediction.dtype == np.uint8 else 128 / 255
+        return np.asarray(self.prediction > threshold)
+
+    @cached_property
+    def normalized(self) -> NDArray[np.float64]:
+        """The prediction stretched to [0, 1] by its own minimum and maximum, float64; a constant one as it is."""
+        if self.prediction.dtype == np.uint8:
+            return np.asarray(self._levels[self.prediction])
+        values = self.prediction.astype(np.float64)
+        return _stretch(values, values.min(), values.max())
+
+    @cached_property
+    def histogram(self) -> NDArray[np.int64]:
+        """Pixels by truth (false, true) and by normalised prediction in 256 steps: int64 (2, 256)."""
+        if self.prediction.dtype == np.uint8:
+            steps = _quantize(self._levels)[self.prediction]
+        else:
+            steps = _quantize(self.normalized)
+        joint = self.truth.astype(np.uint16) << 8 | steps
+        return np.bincount(joint.ravel(), minlength=512).reshape(2, 256)
+
+    @cached_property
+    def positives(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """True and false positives at the 256 thresholds, from the highest down: two int64 (256,)."""
+        false, true = np.cumsum(self.histogram[:, ::-1], axis=1)
+        return true, false
+
+    @cached_property
+    def adaptive_positives(self) -> tuple[int, int]:
+        """True and false positives at the adaptive threshold: twice the mean of the prediction, at most 1."""
+        found = self.normalized >= min(2 * self.normalized.mean(), 1)
+        true = int(np.count_nonzero(found & self.truth))
+        return true, int(np.count_nonzero(found)) - true
+
+    @cached_property
+    def _levels(self) -> NDArray[np.float64]:
+        """The normalised value of each of the 256 grey values; those that do not occur are clipped to [0, 1]."""
+        levels = np.arange(256) / 255
+        return _stretch(levels, levels[self.prediction.min()], levels[self.prediction.max()]).clip(0, 1)
+
+
+def for_each_image(measure: Callable[[Pair], Result], pred: Images, gt: Images) -> Result:
+    """Apply a measure to one image, or to each of a batch.
+
+    Args:
+        measure: takes a pair, gives a number or a named tuple of numbers and arrays.
+        pred: as the module says, (H, W) or (B, H, W), NumPy or torch on any device.
+        gt: bool or uint8, of the same shape.
+
+    Returns:
+        (H, W): the measure's own result. (B, H, W): the same with one more axis, B, first.
+
+    Raises:
+        TypeError: a dtype that is not of the module's.
+        ValueError: shapes that differ or are empty or not 2D or 3D; floats out of [0, 1] or not finite.
+    """
+    results = [measure(pair) for pair in pairs(pred, gt)]
+    if pred.ndim == 2:
+        return results[0]
+    if isinstance(results[0], tuple):
+        return type(results[0])(*map(np.array, zip(*results, strict=True)))
+    return np.array(results)  # type: ignore[return-value]
+
+
+def pairs(pred: Images, gt: Images) -> list[Pair]:
+    """Check one image or a batch, and give its pairs; arguments and errors as `for_each_image`."""
+    predictions, truths = _predictions(_as_array(pred, "pred")), _as_array(gt, "gt")
+    if truths.dtype not in (np.bool_, np.uint8):
+        raise TypeError(f"gt: expected bool or uint8, got {truths.dtype}")
+    if predictions.shape != truths.shape:
+        raise ValueError(f"pred and gt: expected one shape, got {predictions.shape} and {truths.shape}")
+    if predictions.ndim not in (2, 3) or not predictions.size:
+        raise ValueError(f"pred and gt: expected (H, W) or (B, H, W) and at least a pixel, got {predictions.shape}")
+    if predictions.ndim == 2:
+        return [Pair(predictions, _truth(truths))]
+    return [Pair(prediction, _truth(truth)) for prediction, truth in zip(predictions, truths, strict=True)]
+
+
+def _as_array(images: Images, name: str) -> NDArray[Any]:
+    if isinstance(images, torch.Tensor):
+        images = images.detach().cpu()
+        images = (images.float() if images.dtype == torch.bfloat16 else images).numpy()
+    if not isinstance(images, np.ndarray):
+        raise TypeError(f"{name}: expected a NumPy array or a torch tensor, got {type(images).__name__}")
+    # One order in memory, so that sums are rounded the same whatever the strides.
+    return np.ascontiguousarray(images)
+
+
+def _predictions(values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    if values.dtype == np.uint8:
+        return values
+    if not np.issubdtype(values.dtype, np.floating):
+        raise TypeError(f"pred: expected floats in [0, 1], uint8 or bool, got {values.dtype}")
+    low, high = values.min(initial=1), values.max(initial=0)
+    if not (low >= 0 and high <= 1):  # so written, it refuses NaN
+        raise ValueError(f"pred: expected floats in [0, 1], got values from {low:g} to {high:g}")
+    return values
+
+
+def _truth(values: NDArray[Any]) -> NDArray[np.bool_]:
+    if values.dtype == np.bool_:
+        return values
+    return np.asarray(values > (128 if values.max() > 1 else 0))
+
+
+def _stretch(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    return (values - low) / (high - low) if high > low else values
+
+
+def _quantize(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    # Truncating is the official rule; it moves some values that float64 puts just below a step one step down.
+    return (values * 255).astype(np.uint8)

@@ -1,0 +1,88 @@
+"""The subsets of an evaluation, found in the folders of the predictions and of the ground truths."""
+
+from pathlib import Path
+
+from dismetrics.files import SUFFIXES, ImageFileError, Match, match_by_stem, read_size, shortened
+
+WHOLE = "all"
+
+
+def find_subsets(pred: Path, gt: Path) -> dict[str, list[Match]]:
+    """Match the files of two folders, or of their subfolders of the same names.
+
+    A set of images is a folder that holds them, or that holds them in its subfolder `gt`, as those of DIS5K do
+    (DIS-TE1/gt beside DIS-TE1/im); on the predictions' side any single subfolder will do. If `gt` is no set itself, its
+    subfolders are, and those that `pred` has too are taken. In a set, every ground truth needs a prediction of
+    the same stem and size; predictions without a ground truth are ignored.
+
+    Args:
+        pred: folder of predictions.
+        gt: folder of ground truths.
+
+    Returns:
+        subset -> matches; the only subset's name is "all" if there are no subfolders.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: a folder is missing.
+        ValueError: no set was found; or all that is wrong with the files, one a line, as seen without decoding.
+    """
+    for folder in (pred, gt):
+        if not folder.is_dir():
+            raise (NotADirectoryError if folder.exists() else FileNotFoundError)(f"{folder}: expected a folder")
+    pairs = _folder_pairs(pred, gt)
+    subsets: dict[str, list[Match]] = {}
+    problems: list[str] = []
+    for name, (predictions, truths) in pairs.items():
+        try:
+            subsets[name] = match_by_stem(predictions, truths)
+        except ValueError as error:
+            problems.append(str(error))
+        else:
+            problems += filter(None, map(_size_problem, subsets[name]))
+    if problems:
+        raise ValueError(shortened(problems, "\n"))
+    return subsets
+
+
+def subset_folders(folder: Path) -> list[str]:
+    """Names of the subfolders that hold images, themselves or in a folder `gt`, sorted."""
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and _set_folder(path))
+
+
+def _folder_pairs(pred: Path, gt: Path) -> dict[str, tuple[Path, Path]]:
+    if truths := _set_folder(gt):
+        return {WHOLE: (_prediction_folder(pred), truths)}
+    names = subset_folders(gt)
+    shared = [name for name in names if (pred / name).is_dir()]
+    if not shared:
+        wanted = f"subfolders like those of {gt}: {', '.join(names)}" if names else f"images in {gt} or its subfolders"
+        raise ValueError(f"{pred} and {gt}: nothing to compare, expected {wanted}")
+    return {name: (_prediction_folder(pred / name), _set_folder(gt / name) or gt / name) for name in shared}
+
+
+def _set_folder(folder: Path) -> Path | None:
+    return next((path for path in (folder, folder / "gt") if _holds_images(path)), None)
+
+
+def _prediction_folder(folder: Path) -> Path:
+    if found := _set_folder(folder):
+        return found
+    inner = [path for path in folder.iterdir() if _holds_images(path)]
+    return inner[0] if len(inner) == 1 else folder
+
+
+def _holds_images(folder: Path) -> bool:
+    return folder.is_dir() and any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+
+
+def _size_problem(match: Match) -> str | None:
+    try:
+        (height, width), (true_height, true_width) = read_size(match.first), read_size(match.second)
+    except ImageFileError as error:
+        return str(error)
+    if (height, width) == (true_height, true_width):
+        return None
+    return (
+        f"{match.first} is {width} x {height}, its ground truth {match.second} is {true_width} x {true_height} "
+        "(width x height): expected one size"
+    )

@@ -1,0 +1,203 @@
+"""python -m dismetrics: tables, files, and what it says about bad input."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dismetrics import Evaluator
+from dismetrics.__main__ import main
+
+RANDOM = np.random.default_rng(0)
+FAST = ("--metrics", "f_measure", "mean_absolute_error", "--workers", "1")
+PAVILION = "4#Architecture#10#Pavilion#5795028920_08884db993_o"
+BAG = "1#Accessories#1#Bag#2339506821_83cf9f1d22_o"
+
+
+def save(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+def add_pair(predictions, truths, name):
+    gt = (RANDOM.random((20, 24)) < 0.5).astype(np.uint8) * 255
+    pred = (0.7 * gt + 70 * RANDOM.random(gt.shape)).astype(np.uint8)
+    save(predictions / f"{name}.png", pred)
+    save(truths / f"{name}.png", gt)
+    return pred, gt
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return tmp_path / "pred", tmp_path / "gt"
+
+
+def run(folders, *options):
+    return main([str(folders[0]), str(folders[1]), *map(str, options)])
+
+
+def test_one_folder(folders, tmp_path, capsys):
+    evaluator = Evaluator()
+    for name in ("b", "a"):
+        evaluator.update(*add_pair(*folders, name), name)
+    save(folders[0] / "unasked.png", np.zeros((3, 3), np.uint8))
+    assert run(folders, "--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json", "--workers", 2) == 0
+    averages = evaluator.compute()
+    shown = capsys.readouterr().out
+    for key in ("max_f", "weighted_f", "mae", "s", "mean_e"):
+        assert f"{averages[key]:.3f}" in shown
+    assert f"{averages['hce']:.0f}" in shown
+    assert "group" not in shown
+    document = json.loads((tmp_path / "a.json").read_text())
+    assert document["subsets"] == {"all": {"images": 2, **averages}}
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == ["a", "b"]
+    expected = {row["name"]: row for row in evaluator.table()}
+    assert all(float(row[key]) == expected[row["name"]][key] for row in rows for key in averages)
+
+
+def test_the_layout_of_dis5k(folders, tmp_path, capsys):
+    pred, gt = folders
+    for subset in ("DIS-VD", "DIS-TE1", "DIS-TE2", "DIS-TE3", "DIS-TE4"):
+        add_pair(pred / subset, gt / subset / "gt", PAVILION)
+        save(gt / subset / "im" / f"{PAVILION}.png", np.zeros((20, 24), np.uint8))
+    add_pair(pred / "DIS-TE4", gt / "DIS-TE4" / "gt", BAG)
+    save(gt / "DIS-TR" / "gt" / "a.png", np.zeros((20, 24), np.uint8))
+    assert run(folders, *FAST, "--json", tmp_path / "a.json", "--csv", tmp_path / "a.csv") == 0
+    document = json.loads((tmp_path / "a.json").read_text())
+    assert {name: values["images"] for name, values in document["subsets"].items()} == {
+        **{"DIS-TE1": 1, "DIS-TE2": 1, "DIS-TE3": 1, "DIS-TE4": 2, "DIS-VD": 1},
+        **{"DIS-TE (1-4)": 5, "all": 6},
+    }
+    assert {name: values["images"] for name, values in document["groups"].items()} == {
+        "1#Accessories": 1,
+        "4#Architecture": 5,
+    }
+    with (tmp_path / "a.csv").open(newline="") as file:
+        row = list(csv.DictReader(file))[-1]
+    assert (row["subset"], row["name"], row["group"], row["class"]) == (
+        *("DIS-VD", PAVILION),
+        *("4#Architecture", "10#Pavilion"),
+    )
+    shown = capsys.readouterr()
+    assert "DIS-TE (1-4)" in shown.out
+    assert "not evaluated, for want of predictions: DIS-TR" in shown.err
+
+
+def test_predictions_may_lie_in_one_subfolder(folders):
+    add_pair(folders[0] / "DIS-VD" / "results", folders[1] / "DIS-VD" / "gt", "a")
+    assert run(folders, *FAST) == 0
+
+
+def test_test_sets_alone_are_summed_up_once(folders, tmp_path):
+    for number in range(1, 5):
+        add_pair(folders[0] / f"DIS-TE{number}", folders[1] / f"DIS-TE{number}", "a")
+    assert run(folders, *FAST, "--json", tmp_path / "a.json") == 0
+    subsets = json.loads((tmp_path / "a.json").read_text())["subsets"]
+    assert list(subsets) == ["DIS-TE1", "DIS-TE2", "DIS-TE3", "DIS-TE4", "DIS-TE (1-4)"]
+    assert subsets["DIS-TE (1-4)"]["images"] == 4
+
+
+def test_values_that_are_not_finite_are_null(folders, tmp_path):
+    last_row = np.zeros((20, 24), np.uint8)
+    last_row[-1] = 255
+    save(folders[0] / "a.png", last_row)
+    save(folders[1] / "a.png", last_row)
+    assert run(folders, "--metrics", "s_measure", "--json", tmp_path / "a.json") == 0
+    assert json.loads((tmp_path / "a.json").read_text())["subsets"]["all"] == {"images": 1, "s": None}
+
+
+def test_everything_wrong_with_the_files_is_said_at_once(folders, tmp_path, capsys):
+    pred, gt = folders
+    for subset in ("one", "two"):
+        add_pair(pred / subset, gt / subset, "fine")
+    save(gt / "one" / "lonely.png", np.zeros((20, 24), np.uint8))
+    save(pred / "two" / "small.png", np.zeros((10, 12), np.uint8))
+    save(gt / "two" / "small.png", np.zeros((20, 24), np.uint8))
+    save(gt / "two" / "text.png", np.zeros((20, 24), np.uint8))
+    (pred / "two" / "text.png").write_text("no image")
+    assert run(folders, *FAST, "--csv", tmp_path / "a.csv") == 1
+    said = capsys.readouterr().err
+    assert "lonely.png" in said
+    assert f"{pred / 'two' / 'small.png'} is 12 x 10, its ground truth {gt / 'two' / 'small.png'} is 24 x 20" in said
+    assert f"{pred / 'two' / 'text.png'}: not an image" in said
+    assert not (tmp_path / "a.csv").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_truncated_files_are_named_and_nothing_is_written(folders, tmp_path, capsys, workers):
+    for name in ("a", "b", "c"):
+        add_pair(*folders, name)
+    for name in ("a", "c"):
+        path = folders[0] / f"{name}.png"
+        path.write_bytes(path.read_bytes()[:-80])
+    assert run(folders, "--metrics", "s_measure", "--workers", workers, "--csv", tmp_path / "a.csv") == 1
+    said = capsys.readouterr().err
+    assert f"{folders[0] / 'a.png'}: " in said
+    assert f"{folders[0] / 'c.png'}: " in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "a.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--metrics", "f_meassure"], "metrics: expected"),
+        (["--workers", "0"], "workers: expected a number >= 1, got 0"),
+        (["--csv", "absent/a.csv"], "there is no folder absent"),
+    ],
+)
+def test_bad_options_are_one_line(folders, tmp_path, monkeypatch, capsys, options, message):
+    monkeypatch.chdir(tmp_path)
+    add_pair(*folders, "a")
+    assert run(folders, *options) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_folders_without_anything_to_compare_are_named(folders, capsys):
+    pred, gt = folders
+    assert run(folders) == 1
+    assert f"{pred}: expected a folder" in capsys.readouterr().err
+    pred.mkdir()
+    gt.mkdir()
+    assert run(folders) == 1
+    assert f"images in {gt}" in capsys.readouterr().err
+    add_pair(pred / "DIS-TE1", gt / "DIS-VD", "a")
+    assert run(folders) == 1
+    assert "DIS-VD" in capsys.readouterr().err
+
+
+def test_names_in_square_brackets_are_shown(folders, capsys):
+    add_pair(folders[0] / "[red]", folders[1] / "[red]", "a")
+    assert run(folders, *FAST) == 0
+    assert "[red]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("package", ["rich", "tyro"])
+def test_a_missing_extra_is_one_line(package):
+    code = f"import sys, runpy; sys.modules[{package!r}] = None; runpy.run_module('dismetrics', run_name='__main__')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == "error: the command line needs rich and tyro: pip install 'dislayers[cli]'\n"
+
+
+def test_importing_dismetrics_needs_no_extra():
+    code = "import sys; sys.modules['rich'] = sys.modules['tyro'] = None; import dismetrics"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_as_a_module(folders):
+    add_pair(*folders, "a")
+    command = [sys.executable, "-m", "dismetrics", *map(str, folders), "--metrics", "mean_absolute_error"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "MAE" in ended.stdout
+    assert subprocess.run(command[:4], capture_output=True, check=False).returncode == 2

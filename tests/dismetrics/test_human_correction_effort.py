@@ -1,0 +1,165 @@
+"""HCE: clicks counted by hand, and a plain reading of the algorithm with OpenCV's own polygons."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.morphology import skeletonize
+
+from dismetrics import human_correction_effort
+
+OPENCV_DISTANCE = "segment" if tuple(map(int, cv2.__version__.split(".")[:2])) >= (4, 13) else "line"
+CROSS = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
+
+
+def mask(*boxes, size=(120, 120)):
+    image = np.zeros(size, np.bool_)
+    for top, left, bottom, right in boxes:
+        image[top:bottom, left:right] = True
+    return image
+
+
+OBJECT = (30, 20, 90, 60)
+
+
+def test_a_perfect_prediction_takes_no_click():
+    assert human_correction_effort(mask(OBJECT), mask(OBJECT)) == (0, 0, 0, 0, 0)
+
+
+def test_a_region_apart_takes_one_click():
+    blob = (40, 80, 80, 110)
+    assert human_correction_effort(mask(OBJECT, blob), mask(OBJECT)) == (0, 1, 0, 0, 1)
+
+
+def test_a_region_attached_is_cut_off_along_a_line_of_two_points():
+    attached = (40, 60, 80, 100)
+    assert human_correction_effort(mask(OBJECT, attached), mask(OBJECT)) == (2, 0, 0, 0, 2)
+
+
+def test_a_hole_takes_one_click():
+    pred = mask(OBJECT)
+    pred[45:75, 30:50] = False
+    assert human_correction_effort(pred, mask(OBJECT)) == (0, 0, 0, 1, 1)
+
+
+def test_a_missing_half_is_drawn_along_its_outline():
+    missing = human_correction_effort(mask((30, 20, 60, 60)), mask(OBJECT))
+    assert (missing.fp_points, missing.fp_regions, missing.fn_regions) == (0, 0, 0)
+    # Two ends on the prediction, and two points at each outer corner, which the tolerance cuts off.
+    assert missing.fn_points == missing.total == 6
+
+
+def test_an_error_thinner_than_the_tolerance_is_forgiven():
+    wider = mask((28, 18, 92, 62))
+    assert human_correction_effort(wider, mask(OBJECT)).total == 0
+    assert human_correction_effort(wider, mask(OBJECT), relax=0).total > 0
+
+
+def test_a_missing_cable_counts_however_thin():
+    cable = mask(OBJECT, (50, 60, 51, 120))
+    assert human_correction_effort(mask(OBJECT), cable).fn_points > 0
+
+
+def test_a_region_that_fills_the_image_takes_no_click():
+    nothing, everything = np.zeros((48, 80), np.bool_), np.ones((48, 80), np.bool_)
+    assert human_correction_effort(everything, nothing).total == 0
+    assert human_correction_effort(nothing, everything).total == 0
+
+
+def test_the_prediction_is_not_stretched():
+    gt = mask(OBJECT)
+    assert human_correction_effort(gt.astype(np.uint8) * 128, gt) == human_correction_effort(~gt & gt, gt)
+    assert human_correction_effort(gt.astype(np.uint8) * 128, gt).total > 0
+    assert human_correction_effort(gt.astype(np.uint8) * 129, gt).total == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"relax": -1}, "relax: .*-1"), ({"epsilon": -0.5}, "epsilon: .*-0.5"), ({"distance": "chord"}, "'chord'")],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        human_correction_effort(mask(OBJECT), mask(OBJECT), **options)
+
+
+@st.composite
+def blobs(draw):
+    """Masks with thick and thin parts: noise, smoothed a little or much, on a border of background or not."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
+    height, width = draw(st.integers(1, 45)), draw(st.integers(1, 45))
+    noise = generator.random((2, height, width))
+    smooth = [cv2.GaussianBlur(layer, (0, 0), draw(st.sampled_from([0.4, 1.0, 3.0]))) for layer in noise]
+    level = draw(st.sampled_from([0.4, 0.5, 0.55]))
+    return smooth[0] > level, (smooth[0] + draw(st.sampled_from([0.1, 0.5])) * (smooth[1] - 0.5)) > level
+
+
+@settings(max_examples=60, deadline=None)
+@given(pair=blobs(), relax=st.integers(0, 5), epsilon=st.sampled_from([1.0, 2.0]))
+def test_equal_to_a_plain_reading(pair, relax, epsilon):
+    expected = plain_reading(*pair, relax, epsilon)
+    assert human_correction_effort(*pair, relax, epsilon, OPENCV_DISTANCE)[:4] == expected
+
+
+def plain_reading(pred, gt, relax, epsilon):
+    """Pixel by pixel, on sets of coordinates."""
+    height, width = gt.shape
+    everywhere = {(row, column) for row in range(height) for column in range(width)}
+    found, truth, bones = (set(map(tuple, np.argwhere(image).tolist())) for image in (pred, gt, skeletonize(gt)))
+    core = found | truth
+    for _ in range(relax):
+        core = {p for p in core if all(q in core or q not in everywhere for q in neighbours(p))}
+    false, missed = found - truth, truth - found
+    fp, fn = false & core, missed & core
+    for _ in range(relax):
+        fp, fn = grown(fp) & false, grown(fn) & missed
+    fn |= bones - found
+    right = found & truth
+    fp_clicks = plain_clicks(fp, grown(right | fn), gt.shape, epsilon)
+    return *fp_clicks, *plain_clicks(fn, grown(everywhere - right - fp - fn), gt.shape, epsilon)
+
+
+def neighbours(pixel):
+    return [(pixel[0] + down, pixel[1] + right) for down, right in CROSS]
+
+
+def grown(pixels):
+    return {q for p in pixels for q in neighbours(p)}
+
+
+def plain_clicks(wrong, border, shape, epsilon):
+    if len(wrong) == shape[0] * shape[1]:
+        return 0, 0
+    image = np.zeros(shape, np.uint8)
+    for pixel in wrong:
+        image[pixel] = 1
+    contours, _ = cv2.findContours(image, cv2.RETR_TREE, cv2.CHAIN_APPROX_NONE)
+    visited, points = set(), 0
+    for contour in contours:
+        lines = [[]]
+        for column, row in contour[:, 0].tolist():
+            if (row, column) in border and (row, column) not in visited:
+                visited.add((row, column))
+                lines[-1].append((column, row))
+            elif lines[-1]:
+                lines.append([])
+        lines = [line for line in lines if line]
+        if len(lines) > 1:
+            (x, y), (end_x, end_y) = lines[0][0], lines[-1][-1]
+            if max(abs(x - end_x), abs(y - end_y)) == 1:
+                lines[-1] += reversed(lines.pop(0))
+        points += sum(len(cv2.approxPolyDP(np.array(line, np.int32)[:, None], epsilon, False)) for line in lines)
+    return points, sum(not component & visited for component in components(wrong))
+
+
+def components(pixels):
+    left = set(pixels)
+    while left:
+        component, waiting = set(), [left.pop()]
+        while waiting:
+            row, column = waiting.pop()
+            component.add((row, column))
+            near = {(row + down, column + right) for down in (-1, 0, 1) for right in (-1, 0, 1)} & left
+            left -= near
+            waiting += near
+        yield component
