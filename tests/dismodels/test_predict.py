@@ -1,0 +1,207 @@
+"""Photographs become masks of their own size, and mistakes are told before anything is computed."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+
+from dismodels import create_model, save_checkpoint
+from dismodels.data.images import read_image
+from dismodels.data.transforms import resize_image
+from dismodels.predict import Predictor, find_images, main
+from dismodels.side_outputs import SideOutputModel
+
+RNG = np.random.default_rng(0)
+
+
+class RedChannel(SideOutputModel):
+    """Takes the red of an image for its probability."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def predict(self, image):
+        return image[:, :1] * self.normalization.std[0] + self.normalization.mean[0]
+
+
+def photograph(path, size=(40, 60)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(RNG.integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "isnet.safetensors"
+    save_checkpoint(create_model("isnet", width=0.0625), path, input_size=64)
+    return path
+
+
+def command(*arguments):
+    """Exit status of the command line; 0 where it returns."""
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+            return 1
+        return end.code or 0
+    return 0
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_an_image_is_resized_predicted_and_resized_back():
+    image = RNG.integers(0, 256, (50, 30, 3), dtype=np.uint8)
+    mask = Predictor(RedChannel(), size=16, stretch=False)(image)
+    expected = F.interpolate(resize_image(image, 16)[None, :1] / 255, (50, 30), mode="bilinear")[0, 0] * 255
+    assert mask.dtype == np.uint8
+    assert mask.shape == (50, 30)
+    # Truncation turns the rounding of the normalisation into a whole grey value.
+    assert np.abs(mask.astype(int) - expected.to(torch.uint8).numpy()).max() <= 1
+
+
+def test_maps_are_stretched_and_constant_ones_left_as_they_are():
+    image = np.full((8, 8, 3), 102, np.uint8)
+    constant = Predictor(RedChannel(), size=8)(image)
+    assert abs(int(constant[0, 0]) - 102) <= 1
+    assert np.unique(constant).size == 1
+    image[4:] = 204
+    assert np.unique(Predictor(RedChannel(), size=8)(image)).tolist() == [0, 255]
+    assert Predictor(RedChannel(), size=8, stretch=False)(image).max() in (203, 204)
+
+
+def test_the_size_is_the_callers_then_the_models_then_1024():
+    model = RedChannel()
+    assert Predictor(model).size == 1024
+    model.input_size = 320
+    assert Predictor(model).size == 320
+    assert Predictor(model, size=64).size == 64
+
+
+def test_a_batch_gives_the_masks_of_its_images(weights):
+    predictor = Predictor(create_model("isnet", width=0.0625), size=64)
+    images = [RNG.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in ((20, 30), (64, 64), (7, 90))]
+    resized = torch.stack([resize_image(image, 64) for image in images])
+    for mask, image in zip(predictor.masks(resized, [image.shape[:2] for image in images]), images, strict=True):
+        assert mask.shape == image.shape[:2]
+        assert np.abs(mask.astype(int) - predictor(image)).max() <= 1
+
+
+def test_files_folders_and_patterns(tmp_path):
+    for name in ("a.jpg", "deep/b.PNG", "deep/er/c.jpg", "deep/er/[d].png"):
+        photograph(tmp_path / name)
+    (tmp_path / "deep" / "notes.txt").touch()
+
+    def found(*given):
+        paths, problems = find_images([str(tmp_path / name) for name in given], tmp_path / "out")
+        assert not problems
+        return [path.relative_to(tmp_path).as_posix() for path in paths]
+
+    assert found("a.jpg", "deep") == ["a.jpg", "deep/b.PNG"]
+    assert found("**/*") == ["a.jpg", "deep/b.PNG", "deep/er/[d].png", "deep/er/c.jpg"]
+    assert found("deep/er/[d].png") == ["deep/er/[d].png"]
+    assert found("*.jpg", "a.jpg", "deep/../a.jpg") == ["deep/../a.jpg"]
+
+
+def test_every_mistake_is_told_at_once(tmp_path, weights, capsys):
+    for name in ("x/same.jpg", "y/same.png", "out/mine.png"):
+        photograph(tmp_path / name)
+    given = [tmp_path / name for name in ("x", "y/same.png", "nowhere.jpg", "*.webp", "out")]
+    status = command("isnat", "--weights", weights, *given, "--output", tmp_path / "out", "--size", "0")
+    lines = capsys.readouterr().err.splitlines()
+    assert status == 1
+    for line, parts in zip(
+        lines,
+        (
+            ("nowhere.jpg", "no such file"),
+            ("*.webp", "no image"),
+            ("same.jpg", "same.png", "both become"),
+            ("mine.png", "would replace an image"),
+            ("'isnat'", "isnet, ", "u2net"),
+            ("--size", "got 0"),
+        ),
+        strict=True,
+    ):
+        assert line.startswith("error: ")
+        assert all(part in line for part in parts), line
+    assert names(tmp_path / "out") == ["mine.png"]
+
+
+def test_no_images_at_all(tmp_path, weights, capsys):
+    assert command("isnet", "--weights", weights, "--output", tmp_path / "out") == 1
+    assert "no images were given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_the_command_line_writes_a_mask_an_image(tmp_path, weights, capsys, batch_size):
+    sizes = {"a": (40, 60), "b": (33, 21), "c": (64, 64), "d.e": (10, 90)}
+    for name, size in sizes.items():
+        photograph(tmp_path / "in" / f"{name}.png", size)
+    out = tmp_path / "new" / "out"
+    assert command("isnet", "--weights", weights, tmp_path / "in", "--output", out, "--batch-size", batch_size) == 0
+    assert "4 of 4 images" in capsys.readouterr().out
+    assert names(out) == [f"{name}.png" for name in sizes]
+    for name, size in sizes.items():
+        mask = np.asarray(Image.open(out / f"{name}.png"))
+        assert mask.shape == size
+        assert (mask.min(), mask.max()) == (0, 255)
+
+
+def test_cutouts_keep_the_colours(tmp_path, weights):
+    path = photograph(tmp_path / "in" / "a.jpg")
+    arguments = ("isnet", "--weights", weights, path, "--output")
+    assert command(*arguments, tmp_path / "masks", "--device", "cpu") == 0
+    assert command(*arguments, tmp_path / "cutouts", "--rgba") == 0
+    cutout = np.asarray(Image.open(tmp_path / "cutouts" / "a.png"))
+    np.testing.assert_array_equal(cutout[..., :3], read_image(path))
+    np.testing.assert_array_equal(cutout[..., 3], np.asarray(Image.open(tmp_path / "masks" / "a.png")))
+
+
+def test_unreadable_images_are_told_at_the_end_and_the_others_kept(tmp_path, weights, capsys):
+    for name in "abcdefgh":
+        photograph(tmp_path / "in" / f"{name}.jpg", (100, 100))
+    for name in "adeh":
+        path = tmp_path / "in" / f"{name}.jpg"
+        path.write_bytes(path.read_bytes()[:3000])
+    out = tmp_path / "out"
+    status = command("isnet", tmp_path / "in", "--weights", weights, "--output", out, "--batch-size", 3)
+    printed = capsys.readouterr()
+    assert status == 1
+    assert names(out) == ["b.png", "c.png", "f.png", "g.png"]
+    assert "4 of 8 images" in printed.out
+    told = [line for line in printed.err.splitlines() if line.startswith("error: ")]
+    assert [f"{name}.jpg: cannot be read" in line for name, line in zip("adeh", told, strict=True)] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("--weights", "nowhere.safetensors"), "nowhere.safetensors"),
+        (("--device", "abacus"), "--device abacus"),
+        (("--output", "occupied"), "occupied"),
+    ],
+)
+def test_one_line_for_each_other_mistake(tmp_path, weights, capsys, monkeypatch, change, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "occupied").touch()
+    options = {"--weights": weights, "--output": "out"} | dict([change])
+    status = command("isnet", photograph(tmp_path / "a.jpg"), *(part for option in options.items() for part in option))
+    error = capsys.readouterr().err
+    assert status == 1
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_without_the_extras_the_command_line_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tyro", None)
+    assert command("isnet") == 1
+    assert "pip install 'dislayers[cli]'" in capsys.readouterr().err
