@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from dismodels.registry import create_model
@@ -42,9 +42,10 @@ def save_checkpoint(model: SideOutputModel, path: Path, input_size: int | None =
     beside = path.with_name(f"{path.name}.partial")
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     try:
-        save_file(tensors, beside, {_ORIGIN: json.dumps(origin)})
+        # Not save_file, which makes files that only their owner can read.
+        beside.write_bytes(save(tensors, {_ORIGIN: json.dumps(origin)}))
         beside.replace(path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise OSError(f"{path}: the weights could not be written: {error}") from error
     finally:
         beside.unlink(missing_ok=True)

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
+from dismetrics.files import write_whole
+
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -115,6 +117,4 @@ class Journal:
                 continue
             if entry["stage"] != stage or (entry["step"] <= step and step):
                 kept.append(line + "\n")
-        beside = self.log.with_suffix(".partial")
-        beside.write_text("".join(kept), encoding="utf-8")
-        beside.replace(self.log)
+        write_whole(self.log, "".join(kept))

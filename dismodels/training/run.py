@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import nn
 
+from dismetrics.files import write_whole
 from dismodels.checkpoints import load_model
 from dismodels.registry import create_model
 from dismodels.side_outputs import SideOutputModel
@@ -153,9 +154,7 @@ def open_run(system: str, arguments: list[str], settings: TrainSettings) -> None
     else:
         settings.output.mkdir(parents=True, exist_ok=True)
         content = {"system": system, "arguments": arguments, "settings": plain(settings)}
-        beside = path.with_suffix(".partial")
-        beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        beside.replace(path)
+        write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
 def saved_run(system: str, output: Path) -> dict[str, Any]:
