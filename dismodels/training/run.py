@@ -54,7 +54,7 @@ class Run:
         """Train a stage to its end and give its best weights' file."""
         folder = self.settings.output / task.name
         if self.settings.sync_batch_norm:
-            nn.SyncBatchNorm.convert_sync_batchnorm(task.model)
+            nn.SyncBatchNorm.convert_sync_batchnorm(task.model)  # type: ignore[no-untyped-call]
         judged_on = validation if validation is not None else self.sets.validation
         loop = Loop(task, plan, self.sets.training, judged_on, folder, self.accelerator(), self.journal)
         standing = loop.run(self.settings.resume)

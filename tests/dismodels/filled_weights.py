@@ -1,4 +1,4 @@
-"""Weights and inputs made from a seed and names alone, so that official outputs can be checked without official weights.
+"""Weights and inputs made from a seed and names alone, to check official outputs without official weights.
 
 Every number is a hash: FNV-1a of the tensor's name seeds a splitmix64 sequence, of which the upper 24 bits count.
 """
