@@ -34,7 +34,7 @@ class Journal:
         self.log = output / "log.jsonl"
         self.bars = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[terms]}"),
@@ -83,13 +83,15 @@ class Journal:
         if self.bar is not None:
             self.bars.update(self.bar, completed=step)
 
+    def show(self, terms: Mapping[str, float]) -> None:
+        """Show loss terms beside the bar."""
+        if self.bar is not None:
+            self.bars.update(self.bar, terms="  ".join(f"{name} {value:.3g}" for name, value in terms.items()))
+
     def scalars(self, stage: str, step: int, values: Mapping[str, float]) -> None:
         """Log numbers at a step of a stage."""
         if not self.main:
             return
-        terms = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
-        if self.bar is not None:
-            self.bars.update(self.bar, completed=step, terms=terms)
         with self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"stage": stage, "step": step, **values}) + "\n")
         if self.board is not None:

@@ -123,6 +123,9 @@ class Loop:
     ) -> None:
         self.task, self.plan, self.training, self.validation = task, plan, training, validation
         self.accelerator, self.journal = accelerator, journal
+        if accelerator.device.type == "cpu":
+            # A fifth less time a step of IS-Net in float32.
+            task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.Adam(trained, lr=plan.learning_rate)
         self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
@@ -217,6 +220,7 @@ class Loop:
                 "a lower --learning-rate or --mixed-precision no may help"
             )
         self.journal.scalars(self.task.name, self.standing.step, values)
+        self.journal.show(values)
 
     def _enough(self) -> bool:
         reached = self.plan.stop_at is not None and self.standing.best_max_f > self.plan.stop_at

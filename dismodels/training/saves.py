@@ -50,7 +50,7 @@ class Saves:
         return latest is not None
 
     def save(self, step: int) -> None:
-        """Keep the state after step and drop the one before.
+        """Keep the state after step and drop those before.
 
         Raises:
             TrainingError: it could not be written; the state before is still there.
@@ -66,8 +66,9 @@ class Saves:
             shutil.rmtree(partial, ignore_errors=True)
             left = f"the state before it, {before}, is whole" if before else "there is none before it"
             raise TrainingError(f"{whole}: the state could not be written ({_first_line(error)}); {left}") from error
-        if before and before != whole and self.accelerator.is_main_process:
-            shutil.rmtree(before, ignore_errors=True)
+        if self.accelerator.is_main_process:
+            for other in set(self.folder.glob("step-*")) - {whole}:
+                shutil.rmtree(other, ignore_errors=True)
         self.accelerator.wait_for_everyone()
 
     def save_best(self, model: Any) -> None:

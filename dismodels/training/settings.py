@@ -102,8 +102,8 @@ class TrainSettings:
     def small(self) -> TrainSettings:
         """These settings with the small preset's values in place of the paper's."""
         return replace(
-            self, preset="small", size=128, width=0.25, steps=400, validate_every=100, workers=0, log_every=10,
-            synthetic_pairs=384,
+            self, preset="small", size=192, width=0.25, steps=800, validate_every=100, learning_rate=2e-3,
+            log_every=10, workers=0, synthetic_pairs=640,
         )  # fmt: skip
 
 
