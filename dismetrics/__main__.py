@@ -17,8 +17,8 @@ try:
     from rich.progress import track
 
     from dismetrics.report import Result, by_group, by_subset, csv_text, json_text, screen_table
-except ModuleNotFoundError:
-    sys.exit("error: the command line needs rich and tyro: pip install 'dislayers[cli]'")
+except ModuleNotFoundError as missing:  # an optional extra
+    sys.exit(f"error: evaluation needs {missing.name}; install it with: pip install 'dislayers[cli]'")
 
 
 def evaluate(

@@ -36,7 +36,7 @@ class ISNet(NestedU):
 
     def __init__(self, in_channels: int = 3, width: float = 1.0) -> None:
         first = ENCODER[0].scaled(width).out_channels
-        super().__init__(first, [s.scaled(width) for s in ENCODER], [s.scaled(width) for s in DECODER])
+        super().__init__(in_channels, first, [s.scaled(width) for s in ENCODER], [s.scaled(width) for s in DECODER])
         self.conv_in = nn.Conv2d(in_channels, first, 3, stride=2, padding=1)
         initialize_xavier(self)
 
@@ -63,7 +63,7 @@ class ISNetGTEncoder(SideOutputModel):
     official_name = staticmethod(official_name)
 
     def __init__(self, in_channels: int = 1, width: float = 1.0) -> None:
-        super().__init__()
+        super().__init__(in_channels)
         stages = [stage.scaled(width) for stage in GT_ENCODER]
         channels = [max(1, round(16 * width)), *(stage.out_channels for stage in stages)]
         self.conv_in = ConvNormAct(in_channels, channels[0], stride=2)

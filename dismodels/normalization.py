@@ -18,9 +18,11 @@ class Normalization(NamedTuple):
     std: tuple[float, ...]
 
     def __call__(self, image: Tensor) -> Tensor:
-        """Normalise image, uint8 of shape (B, C, H, W); raises TypeError for another dtype."""
+        """Normalise image, uint8 of shape (B, C, H, W); TypeError or ValueError says what else came."""
         if image.dtype != torch.uint8:
             raise TypeError(f"image must be uint8 in [0, 255], got {image.dtype}")
+        if len(self.mean) not in (1, image.shape[1]):
+            raise ValueError(f"image must have {len(self.mean)} channels for this normalisation, got {image.shape[1]}")
         mean = torch.tensor(self.mean, device=image.device).view(-1, 1, 1)
         std = torch.tensor(self.std, device=image.device).view(-1, 1, 1)
         return (image.float() / 255 - mean) / std

@@ -45,12 +45,17 @@ class Predictor:
         size: side of the square in pixels; None takes the size the model was trained at, or else 1024.
         stretch: map each image's lowest probability to 0 and its highest to 255.
 
+    Raises:
+        ValueError: the model does not take the three channels of a photograph.
+
     Source:
         The official IS-Net inference script, which has no way to leave out the stretch. It gives NaN where a map is
         constant; here such a map is left as it is.
     """
 
     def __init__(self, model: SideOutputModel, size: int | None = None, stretch: bool = True) -> None:
+        if model.in_channels != 3:
+            raise ValueError(f"{model.architecture} takes {model.in_channels} channels, a photograph has 3")
         self.model = model.eval()
         self.size = size or model.input_size or _DEFAULT_SIZE
         self.stretch = stretch

@@ -27,6 +27,7 @@ class SideOutputModel(nn.Module):
 
     Attributes:
         normalization: how it wants a uint8 image's values.
+        in_channels: channels of the images it takes.
         architecture: its name for :func:`dismodels.create_model`.
         options: the options it was created with; together they say how to build it again.
         input_size: side in pixels of the square images it was trained on, or None.
@@ -37,8 +38,9 @@ class SideOutputModel(nn.Module):
     options: dict[str, object]
     input_size: int | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.options = {}
 
     def predict(self, image: Tensor) -> Tensor:

@@ -63,17 +63,21 @@ def train(system: str, arguments: list[str]) -> None:
     make_accelerator = runs.accelerator_of(settings)
     accelerator = make_accelerator()
     if accelerator.is_main_process:
-        runs.open_run(system, arguments, settings)
-    accelerator.wait_for_everyone()
+        runs.check_output(system, settings)
     with Journal(settings.output, accelerator.is_main_process) as journal:
         if settings.synthetic:
             journal.say(NO_DATA.format(system=system))
+        if settings.preset == "paper" and accelerator.device.type == "cpu":
+            journal.say("No GPU: a run with the paper's settings takes months on a CPU; --preset small takes minutes.")
         with accelerator.main_process_first(), journal.preparing() as progress:
             sets = training_sets(settings, progress)
+            if accelerator.is_main_process and not settings.resume:
+                runs.keep_settings(system, arguments, settings)
         journal.say(f"Data: {sets.description}; {settings.size}x{settings.size} pixels. Run: {settings.output}")
         weights = runs.SYSTEMS[system][1](runs.Run(settings, sets, journal, make_accelerator))
         model = getattr(settings, "variant", system)
         journal.say(DONE.format(weights=weights, model=model, strip=weights.parent / "strip.png"))
+    accelerator.end_training()
 
 
 def parse(system: str, arguments: list[str]) -> TrainSettings:

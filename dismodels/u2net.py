@@ -72,13 +72,21 @@ class NestedU(SideOutputModel):
 
     The supervised features are the decoder's outputs and, coarsest, the encoder's last; 2x2 max-pooling (rounding up)
     lies between encoder stages.
+
+    Args:
+        in_channels: channels of the image.
+        first_channels: channels that enter the first stage.
+        encoder: its stages, finest first.
+        decoder: its stages, finest first, one fewer.
     """
 
     official_name = staticmethod(official_name)
 
-    def __init__(self, in_channels: int, encoder: Sequence[Stage], decoder: Sequence[Stage]) -> None:
-        super().__init__()
-        channels = [in_channels, *(stage.out_channels for stage in encoder)]
+    def __init__(
+        self, in_channels: int, first_channels: int, encoder: Sequence[Stage], decoder: Sequence[Stage]
+    ) -> None:
+        super().__init__(in_channels)
+        channels = [first_channels, *(stage.out_channels for stage in encoder)]
         self.encoder = nn.ModuleList(stage.build(before) for stage, before in zip(encoder, channels, strict=False))
         below = [*(stage.out_channels for stage in decoder[1:]), encoder[-1].out_channels]
         self.decoder = nn.ModuleList(
@@ -141,7 +149,9 @@ class U2Net(NestedU):
         encoder: Sequence[Stage] = ENCODER,
         decoder: Sequence[Stage] = DECODER,
     ) -> None:
-        super().__init__(in_channels, [s.scaled(width) for s in encoder], [s.scaled(width) for s in decoder])
+        super().__init__(
+            in_channels, in_channels, [s.scaled(width) for s in encoder], [s.scaled(width) for s in decoder]
+        )
         self.fuse = nn.Conv2d(len(encoder), 1, 1)
         initialize_xavier(self)
 

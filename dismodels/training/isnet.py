@@ -81,8 +81,9 @@ class SegmentationTask:
 
 def encoder_inputs(encoder: SideOutputModel, mask: Tensor) -> Tensor:
     """Masks, float (B, 1, S, S) in [0, 1], as this GT encoder takes them."""
-    channels = encoder.get_parameter("conv_in.conv.weight").shape[1]
-    return mask if channels == 1 else mask.expand(-1, channels, -1, -1) - 0.5
+    if encoder.in_channels == 1:
+        return mask
+    return mask.expand(-1, encoder.in_channels, -1, -1) - 0.5
 
 
 def share_side_convolutions(model: SideOutputModel, guide: SideOutputModel) -> None:

@@ -79,7 +79,6 @@ class Standing:
     best_max_f: float = -1.0
     best_mae: float = math.inf
     without_gain: int = 0
-    finished: bool = False
 
     def state_dict(self) -> dict[str, Any]:
         """Its numbers, to be saved."""
@@ -146,7 +145,7 @@ class Loop:
         with self.journal.stage(self.task.name, self.standing.step, self.plan.steps):
             if self.standing.step == 0:
                 self._validate()
-            if not self.standing.finished:
+            if not self._finished():
                 self._train()
         return self.standing
 
@@ -156,16 +155,14 @@ class Loop:
             self._step(image, mask)
             standing.step += 1
             self.journal.advance(standing.step)
-            last = standing.step == plan.steps
-            validating = last or standing.step % plan.validate_every == 0
+            validating = standing.step == plan.steps or standing.step % plan.validate_every == 0
             if validating or standing.step % plan.log_every == 0:
                 self._log()
             if validating:
                 self._validate()
-                standing.finished = last or self._enough()
                 self.saves.save(standing.step)
-            if standing.finished:
-                return
+                if self._finished():
+                    return
 
     def _batches(self) -> DataLoader[tuple[Tensor, Tensor]]:
         sampler = BatchSampler(
@@ -222,9 +219,11 @@ class Loop:
         self.journal.scalars(self.task.name, self.standing.step, values)
         self.journal.show(values)
 
-    def _enough(self) -> bool:
-        reached = self.plan.stop_at is not None and self.standing.best_max_f > self.plan.stop_at
-        return reached or (self.plan.patience is not None and self.standing.without_gain >= self.plan.patience)
+    def _finished(self) -> bool:
+        plan, standing = self.plan, self.standing
+        reached = plan.stop_at is not None and standing.best_max_f > plan.stop_at
+        given_up = plan.patience is not None and standing.without_gain >= plan.patience
+        return standing.step >= plan.steps or reached or given_up
 
     @torch.no_grad()
     def _validate(self) -> None:

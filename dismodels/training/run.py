@@ -129,36 +129,36 @@ def _plan(settings: TrainSettings) -> Plan:
     )
 
 
-def open_run(system: str, arguments: list[str], settings: TrainSettings) -> None:
-    """Make or take up the run's folder and keep its settings there; for the main process alone.
-
-    Args:
-        system: "isnet" or "u2net".
-        arguments: the command line, from which a resumed run gets its settings.
-        settings: what they say.
+def check_output(system: str, settings: TrainSettings) -> None:
+    """See that the run's folder is free, or holds the run to resume.
 
     Raises:
         FileExistsError: the folder holds a run, or something else, and the run is not resumed.
         FileNotFoundError: there is no run to resume.
-        ValueError: the run to resume has other settings.
+        ValueError: the run to resume is another system's or has other settings.
     """
-    path = settings.output / SETTINGS
+    output = settings.output
     if settings.resume:
-        changed = differences(plain(settings), saved_run(system, settings.output)["settings"])
+        changed = differences(plain(settings), saved_run(system, output)["settings"])
         if changed:
-            raise ValueError(f"{settings.output}: --resume goes on with the run's settings; " + "; ".join(changed))
-    elif settings.output.exists() and any(settings.output.iterdir()):
+            raise ValueError(f"{output}: --resume goes on with the run's settings; " + "; ".join(changed))
+    elif output.exists() and not output.is_dir():
+        raise FileExistsError(f"{output}: is a file; --output names a folder")
+    elif output.exists() and any(output.iterdir()):
         raise FileExistsError(
-            f"{settings.output}: is not empty; --resume goes on with a run that is there, another --output starts one"
+            f"{output}: is not empty; --resume goes on with a run that is there, another --output starts one"
         )
-    else:
-        settings.output.mkdir(parents=True, exist_ok=True)
-        content = {"system": system, "arguments": arguments, "settings": plain(settings)}
-        write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
+def keep_settings(system: str, arguments: list[str], settings: TrainSettings) -> None:
+    """Make the run's folder and keep there the command line, from which a resumed run gets its settings."""
+    settings.output.mkdir(parents=True, exist_ok=True)
+    content = {"system": system, "arguments": arguments, "settings": plain(settings)}
+    write_whole(settings.output / SETTINGS, json.dumps(content, indent=2) + "\n")
 
 
 def saved_run(system: str, output: Path) -> dict[str, Any]:
-    """What :func:`open_run` kept of the run in output: system, arguments, settings.
+    """What :func:`keep_settings` kept of the run in output: system, arguments, settings.
 
     Raises:
         FileNotFoundError: there is no run.

@@ -61,6 +61,8 @@ def _synthetic(settings: TrainSettings, progress: Progress | None) -> Sets:
     description = (
         f"the built-in synthetic set: {len(training)} pairs to train on, {len(validation)} others to validate on"
     )
+    if settings.workers:
+        return Sets(training, validation, description)
     return Sets(PairsInMemory(training, progress), PairsInMemory(validation, progress), description)
 
 

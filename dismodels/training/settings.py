@@ -69,7 +69,7 @@ class TrainSettings:
     device: Literal["auto", "cpu"] = "auto"
     """auto takes a GPU where there is one."""
     workers: int = 4
-    """Processes that load data."""
+    """Processes that load data; 0 loads in the run's own, and keeps a synthetic set in memory."""
     log_every: int = 20
     """Steps between lines of the log."""
 
@@ -136,6 +136,8 @@ class GTEncoderSettings:
             if getattr(self, name) < 1:
                 option = name.replace("_", "-")
                 raise ValueError(f"--gt-encoder.{option} must be at least 1, got {getattr(self, name)}")
+        if self.weights is not None and not self.weights.is_file():
+            raise ValueError(f"--gt-encoder.weights {self.weights}: no such file")
 
 
 @dataclass(frozen=True)

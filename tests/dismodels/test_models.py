@@ -57,6 +57,19 @@ def test_xavier_initialisation() -> None:
     assert not model.get_parameter("encoder.3.encoder.0.conv.bias").any()
 
 
+def test_normalization_says_what_it_cannot_take() -> None:
+    normalization = create_model("u2net_small", width=0.1).normalization
+    image = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
+    torch.testing.assert_close(
+        normalization(image)[0, :, 0, 0], torch.tensor([2.2489, 2.4286, 2.64]), atol=1e-4, rtol=0
+    )
+    assert create_model("isnet", width=0.1).normalization(image).unique().tolist() == [0.5]
+    with pytest.raises(TypeError, match="image must be uint8"):
+        normalization(image.float())
+    with pytest.raises(ValueError, match="must have 3 channels for this normalisation, got 1"):
+        normalization(image[:, :1])
+
+
 def test_compiles_whole() -> None:
     model = create_model("isnet", width=0.05).eval()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")

@@ -22,7 +22,7 @@ class RedChannel(SideOutputModel):
     """Takes the red of an image for its probability."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__(in_channels=3)
         self.weight = nn.Parameter(torch.zeros(()))
 
     def predict(self, image):
@@ -85,6 +85,11 @@ def test_the_size_is_the_callers_then_the_models_then_1024():
     model.input_size = 320
     assert Predictor(model).size == 320
     assert Predictor(model, size=64).size == 64
+
+
+def test_a_model_of_other_inputs_is_refused():
+    with pytest.raises(ValueError, match="isnet_gt_encoder takes 1 channels, a photograph has 3"):
+        Predictor(create_model("isnet_gt_encoder", width=0.05))
 
 
 def test_a_batch_gives_the_masks_of_its_images(weights):

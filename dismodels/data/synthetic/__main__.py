@@ -10,8 +10,8 @@ try:
     import tyro
     from rich.console import Console
     from rich.progress import track
-except ImportError as error:
-    sys.exit(f"python -m dismodels.data.synthetic needs the extra 'cli' (pip install dislayers[cli]): {error}")
+except ModuleNotFoundError as missing:  # an optional extra
+    sys.exit(f"error: writing a set needs {missing.name}; install it with: pip install 'dislayers[cli]'")
 
 
 def main(
