@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 try:
     import tyro
 
-    from dismodels.training import run as runs
+    from dismodels.training.isnet import ISNetSettings, train_isnet
     from dismodels.training.journal import Journal
+    from dismodels.training.run import Run, accelerator_of, check_output, keep_settings, saved_run
     from dismodels.training.saves import TrainingError
     from dismodels.training.sets import training_sets
+    from dismodels.training.u2net import U2NetSettings, train_u2net
 except ModuleNotFoundError as missing:  # an optional extra
     sys.exit(f"error: training needs {missing.name}; install it with: pip install 'dislayers[train]'")
 
 from dismodels.training.settings import TrainSettings
+
+SYSTEMS: dict[str, tuple[type[TrainSettings], Callable[[Run], Path]]] = {
+    "isnet": (ISNetSettings, train_isnet),
+    "u2net": (U2NetSettings, train_u2net),
+}
 
 USAGE = (
     "usage: python -m dismodels.train SYSTEM [options]; SYSTEM is one of: {systems}; SYSTEM --help lists its options"
@@ -33,8 +41,8 @@ Segment images with them:  python -m dismodels.predict {model} --weights {weight
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits with status 1 and one message when the run cannot go on."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    systems = ", ".join(runs.SYSTEMS)
-    if not arguments or arguments[0] not in runs.SYSTEMS:
+    systems = ", ".join(SYSTEMS)
+    if not arguments or arguments[0] not in SYSTEMS:
         asked = arguments[:1] in (["-h"], ["--help"])
         print(USAGE.format(systems=systems), file=sys.stdout if asked else sys.stderr)
         sys.exit(0 if asked else 2)
@@ -60,10 +68,10 @@ def train(system: str, arguments: list[str]) -> None:
     """
     settings = parse(system, arguments)
     settings.check()
-    make_accelerator = runs.accelerator_of(settings)
+    make_accelerator = accelerator_of(settings)
     accelerator = make_accelerator()
     if accelerator.is_main_process:
-        runs.check_output(system, settings)
+        check_output(system, settings)
     with Journal(settings.output, accelerator.is_main_process) as journal:
         if settings.synthetic:
             journal.say(NO_DATA.format(system=system))
@@ -72,9 +80,9 @@ def train(system: str, arguments: list[str]) -> None:
         with accelerator.main_process_first(), journal.preparing() as progress:
             sets = training_sets(settings, progress)
             if accelerator.is_main_process and not settings.resume:
-                runs.keep_settings(system, arguments, settings)
+                keep_settings(system, arguments, settings)
         journal.say(f"Data: {sets.description}; {settings.size}x{settings.size} pixels. Run: {settings.output}")
-        weights = runs.SYSTEMS[system][1](runs.Run(settings, sets, journal, make_accelerator))
+        weights = SYSTEMS[system][1](Run(settings, sets, journal, make_accelerator))
         model = getattr(settings, "variant", system)
         journal.say(DONE.format(weights=weights, model=model, strip=weights.parent / "strip.png"))
     accelerator.end_training()
@@ -82,11 +90,11 @@ def train(system: str, arguments: list[str]) -> None:
 
 def parse(system: str, arguments: list[str]) -> TrainSettings:
     """The settings that a command line means: its options over the preset's, over a resumed run's own."""
-    kind = runs.SYSTEMS[system][0]
+    kind = SYSTEMS[system][0]
     program = f"python -m dismodels.train {system}"
     settings = tyro.cli(kind, prog=program, args=arguments)
     if settings.resume:
-        saved = runs.saved_run(system, settings.output)["arguments"]
+        saved = saved_run(system, settings.output)["arguments"]
         arguments = [*saved, *arguments]
         settings = tyro.cli(kind, prog=program, args=arguments)
     if settings.preset == "small" or (settings.synthetic and "--preset" not in arguments):

@@ -18,6 +18,7 @@ from dismodels.side_outputs import SideOutputModel
 from dismodels.training.draws import BatchSampler, DrawnPairs, Pairs
 from dismodels.training.journal import Journal
 from dismodels.training.saves import Saves, TrainingError
+from dismodels.training.settings import TrainSettings
 from dismodels.training.strip import picture_strip
 
 STRIP_LENGTH = 6
@@ -40,35 +41,21 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how a stage trains.
+    """How long one stage trains.
 
     Attributes:
         steps: optimiser steps at most.
-        batch_size: samples a step, over all processes.
-        learning_rate: Adam's.
         validate_every: steps between validations (with a save after each).
-        stop_at: stop when the validation's max F exceeds it; None: never.
-        patience: stop after so many validations without gain; None: never.
-        log_every: steps between lines of the log.
-        size: side of the square inputs in pixels.
         seed: of order and flips.
-        flip: mirror half of the samples.
-        freeze_batch_norm: keep the statistics of batch normalisation as they are.
-        workers: processes that load data.
+        patience: stop after so many validations without gain; None: never.
+        stop_at: stop when the validation's max F exceeds it; None: never.
     """
 
     steps: int
-    batch_size: int
-    learning_rate: float
     validate_every: int
-    stop_at: float | None
-    patience: int | None
-    log_every: int
-    size: int
     seed: int
-    flip: bool
-    freeze_batch_norm: bool
-    workers: int
+    patience: int | None = None
+    stop_at: float | None = None
 
 
 @dataclass
@@ -102,7 +89,8 @@ class Loop:
 
     Args:
         task: what is trained.
-        plan: how.
+        plan: how long.
+        settings: the run's settings.
         training: pairs to learn from.
         validation: pairs to be judged on.
         folder: place of this stage's saves.
@@ -114,23 +102,25 @@ class Loop:
         self,
         task: Task,
         plan: Plan,
+        settings: TrainSettings,
         training: Pairs,
         validation: Pairs,
         folder: Path,
         accelerator: Accelerator,
         journal: Journal,
     ) -> None:
-        self.task, self.plan, self.training, self.validation = task, plan, training, validation
+        self.task, self.plan, self.settings = task, plan, settings
+        self.training, self.validation = training, validation
         self.accelerator, self.journal = accelerator, journal
         if accelerator.device.type == "cpu":
             # A fifth less time a step of IS-Net in float32.
             task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.Adam(trained, lr=plan.learning_rate)
+        optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
         self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
         self.standing = Standing()
         accelerator.register_for_checkpointing(self.standing)
-        self.saves = Saves(folder, accelerator, plan.size)
+        self.saves = Saves(folder, accelerator, task.model, settings.size)
         self.sums: dict[str, Tensor] = {}
         self.summed = 0
 
@@ -156,7 +146,7 @@ class Loop:
             standing.step += 1
             self.journal.advance(standing.step)
             validating = standing.step == plan.steps or standing.step % plan.validate_every == 0
-            if validating or standing.step % plan.log_every == 0:
+            if validating or standing.step % self.settings.log_every == 0:
                 self._log()
             if validating:
                 self._validate()
@@ -167,24 +157,24 @@ class Loop:
     def _batches(self) -> DataLoader[tuple[Tensor, Tensor]]:
         sampler = BatchSampler(
             len(self.training),
-            self.plan.batch_size,
+            self.settings.batch_size,
             self.standing.step,
             self.plan.steps,
             self.plan.seed,
-            self.plan.flip,
+            self.settings.flip,
             self.accelerator.process_index,
             self.accelerator.num_processes,
         )
         return DataLoader(
             DrawnPairs(self.training),
             batch_sampler=sampler,
-            num_workers=self.plan.workers,
+            num_workers=self.settings.workers,
             pin_memory=self.accelerator.device.type == "cuda",
         )
 
     def _step(self, image: Tensor, mask: Tensor) -> None:
         self.model.train()
-        if self.plan.freeze_batch_norm:
+        if self.settings.freeze_batch_norm:
             freeze_batch_norm(self.model)
         image, mask = self._moved(image), self._moved(mask)
         with self.accelerator.autocast():
@@ -227,13 +217,12 @@ class Loop:
 
     @torch.no_grad()
     def _validate(self) -> None:
-        model = self.accelerator.unwrap_model(self.model)
-        model.eval()
+        model = self.task.model.eval()
         evaluator = Evaluator(metrics=("f_measure", "mean_absolute_error"))
         pictures: list[tuple[Tensor, Tensor, Tensor]] = []
         mine = range(self.accelerator.process_index, len(self.validation), self.accelerator.num_processes)
-        for first in range(0, len(mine), self.plan.batch_size):
-            batch = [self.validation[index] for index in mine[first : first + self.plan.batch_size]]
+        for first in range(0, len(mine), self.settings.batch_size):
+            batch = [self.validation[index] for index in mine[first : first + self.settings.batch_size]]
             image, mask = (torch.stack(parts) for parts in zip(*batch, strict=True))
             with self.accelerator.autocast():
                 predicted = model.predict(self.task.inputs(self._moved(image), self._moved(mask))).float().cpu()
@@ -260,7 +249,7 @@ class Loop:
         self.journal.strip(name, step, picture_strip(pictures))
         self.journal.say(f"{name}: step {step}, max F {max_f:.4f}, MAE {mae:.4f}{', best so far' if best else ''}")
         if best:
-            self.saves.save_best(self.model)
+            self.saves.save_best()
 
 
 def freeze_batch_norm(model: nn.Module) -> None:

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
 from torch import nn
 
 from dismetrics.files import write_whole
-from dismodels.checkpoints import load_model
-from dismodels.registry import create_model
-from dismodels.side_outputs import SideOutputModel
-from dismodels.training.isnet import GTEncoderTask, SegmentationTask, share_side_convolutions
+from dismodels.training.draws import Pairs
 from dismodels.training.journal import Journal
 from dismodels.training.loop import Loop, Plan, Task
 from dismodels.training.sets import Sets
-from dismodels.training.settings import (
-    GTEncoderSettings,
-    ISNetSettings,
-    TrainSettings,
-    U2NetSettings,
-    differences,
-    plain,
-)
+from dismodels.training.settings import TrainSettings, differences, plain
 
 SETTINGS = "settings.json"
 
@@ -50,83 +39,19 @@ class Run:
     journal: Journal
     accelerator: Callable[[], Accelerator]
 
-    def train(self, task: Task, plan: Plan, validation: Any = None) -> Path:
+    def train(self, task: Task, plan: Plan, validation: Pairs | None = None) -> Path:
         """Train a stage to its end and give its best weights' file."""
         folder = self.settings.output / task.name
         if self.settings.sync_batch_norm:
             nn.SyncBatchNorm.convert_sync_batchnorm(task.model)  # type: ignore[no-untyped-call]
         judged_on = validation if validation is not None else self.sets.validation
-        loop = Loop(task, plan, self.sets.training, judged_on, folder, self.accelerator(), self.journal)
+        loop = Loop(task, plan, self.settings, self.sets.training, judged_on, folder, self.accelerator(), self.journal)
         standing = loop.run(self.settings.resume)
         self.journal.say(
             f"{task.name}: done after {standing.step} steps, best max F {standing.best_max_f:.4f}, "
             f"MAE {standing.best_mae:.4f}: {loop.saves.best}"
         )
         return loop.saves.best
-
-
-def run_isnet(run: Run) -> Path:
-    """IS-Net's two stages; the file of the best weights."""
-    settings = run.settings
-    assert isinstance(settings, ISNetSettings)
-    guide = None if settings.supervision == "none" else _guide(run, settings)
-    set_seed(settings.seed)
-    model = create_model("isnet", width=settings.width)
-    if guide is not None and settings.shared_side_convolutions:
-        share_side_convolutions(model, guide)
-    batch_statistics = settings.gt_encoder.statistics == "batch" and not settings.freeze_batch_norm
-    task = SegmentationTask(model, guide, settings.supervision, settings.supervised_stages, batch_statistics)
-    return run.train(task, _plan(settings))
-
-
-def run_u2net(run: Run) -> Path:
-    """U²-Net's one stage; the file of the best weights."""
-    settings = run.settings
-    assert isinstance(settings, U2NetSettings)
-    set_seed(settings.seed)
-    return run.train(SegmentationTask(create_model(settings.variant, width=settings.width)), _plan(settings))
-
-
-def _guide(run: Run, settings: ISNetSettings) -> SideOutputModel:
-    chosen = settings.gt_encoder
-    weights = chosen.weights or _train_guide(run, settings, chosen)
-    guide = load_model("isnet_gt_encoder", weights)
-    width = guide.options.get("width", 1.0)
-    if width != settings.width:
-        raise ValueError(f"--gt-encoder.weights {weights}: has width {width}, --width is {settings.width}")
-    return guide.to(run.accelerator().device)
-
-
-def _train_guide(run: Run, settings: ISNetSettings, chosen: GTEncoderSettings) -> Path:
-    seed = settings.seed if chosen.seed is None else chosen.seed
-    set_seed(seed)
-    task = GTEncoderTask(create_model("isnet_gt_encoder", width=settings.width, in_channels=chosen.in_channels))
-    plan = replace(
-        _plan(settings),
-        steps=chosen.steps,
-        validate_every=chosen.validate_every,
-        stop_at=chosen.stop_at,
-        patience=chosen.patience,
-        seed=seed,
-    )
-    return run.train(task, plan, run.sets.training if chosen.validate_on == "training" else None)
-
-
-def _plan(settings: TrainSettings) -> Plan:
-    return Plan(
-        steps=settings.steps,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        validate_every=settings.validate_every,
-        stop_at=None,
-        patience=settings.patience,
-        log_every=settings.log_every,
-        size=settings.size,
-        seed=settings.seed,
-        flip=settings.flip,
-        freeze_batch_norm=settings.freeze_batch_norm,
-        workers=settings.workers,
-    )
 
 
 def check_output(system: str, settings: TrainSettings) -> None:
@@ -197,9 +122,3 @@ def accelerator_of(settings: TrainSettings) -> Callable[[], Accelerator]:
     if settings.sync_batch_norm and first.device.type != "cuda":
         raise ValueError("--sync-batch-norm needs GPUs; on CPUs take --freeze-batch-norm")
     return make
-
-
-SYSTEMS: dict[str, tuple[type[TrainSettings], Callable[[Run], Path]]] = {
-    "isnet": (ISNetSettings, run_isnet),
-    "u2net": (U2NetSettings, run_u2net),
-}

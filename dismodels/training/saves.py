@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 
 from dismodels.checkpoints import load_checkpoint, save_checkpoint
+from dismodels.side_outputs import SideOutputModel
 
 WEIGHTS = "weights.safetensors"
 
@@ -26,12 +27,13 @@ class Saves:
 
     Args:
         folder: where they lie; created if missing.
-        accelerator: holds the prepared model and optimiser.
+        accelerator: holds the prepared optimiser.
+        model: whose weights are kept; the model itself, not what wraps it for processes or compilation.
         input_size: kept with the weights, see :func:`dismodels.save_checkpoint`.
     """
 
-    def __init__(self, folder: Path, accelerator: Accelerator, input_size: int) -> None:
-        self.folder, self.accelerator, self.input_size = folder, accelerator, input_size
+    def __init__(self, folder: Path, accelerator: Accelerator, model: SideOutputModel, input_size: int) -> None:
+        self.folder, self.accelerator, self.model, self.input_size = folder, accelerator, model, input_size
         self.best = folder / "best.safetensors"
         folder.mkdir(parents=True, exist_ok=True)
         accelerator.register_save_state_pre_hook(self._write_weights)
@@ -71,24 +73,22 @@ class Saves:
                 shutil.rmtree(other, ignore_errors=True)
         self.accelerator.wait_for_everyone()
 
-    def save_best(self, model: Any) -> None:
-        """Keep the model's weights as the best; raises TrainingError if they could not be written."""
+    def save_best(self) -> None:
+        """Keep the present weights as the best; raises TrainingError if they could not be written."""
         if not self.accelerator.is_main_process:
             return
         try:
-            save_checkpoint(self.accelerator.unwrap_model(model), self.best, self.input_size)
+            save_checkpoint(self.model, self.best, self.input_size)
         except OSError as error:
             raise TrainingError(_first_line(error)) from error
 
     def _write_weights(self, models: list[Any], weights: list[Any], folder: str) -> None:
         if self.accelerator.is_main_process:
-            for model in models:
-                save_checkpoint(self.accelerator.unwrap_model(model), Path(folder) / WEIGHTS, self.input_size)
+            save_checkpoint(self.model, Path(folder) / WEIGHTS, self.input_size)
         weights.clear()
 
     def _read_weights(self, models: list[Any], folder: str) -> None:
-        for model in models:
-            load_checkpoint(self.accelerator.unwrap_model(model), Path(folder) / WEIGHTS)
+        load_checkpoint(self.model, Path(folder) / WEIGHTS)
         models.clear()
 
 

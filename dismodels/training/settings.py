@@ -1,13 +1,11 @@
-"""The settings of a training run: every option of ``python -m dismodels.train``."""
+"""The settings that every system's training has: options of ``python -m dismodels.train``."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
-
-from dismodels.training.isnet import Supervision
 
 # A run may be taken up again on other machines and for longer; the rest decides what it computes.
 _FREE_ON_RESUME = {"resume", "output", "device", "workers", "cache", "log_every", "steps"}
@@ -105,83 +103,6 @@ class TrainSettings:
             self, preset="small", size=192, width=0.25, steps=800, validate_every=100, learning_rate=2e-3,
             log_every=10, workers=0, synthetic_pairs=640,
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class GTEncoderSettings:
-    """The first stage: the encoder of ground truths."""
-
-    weights: Path | None = None
-    """Take this trained GT encoder and skip its training."""
-    steps: int = 10_000
-    """Optimiser steps at most (the paper needs about 1000)."""
-    validate_every: int = 1000
-    """Steps between validations."""
-    stop_at: float = 0.99
-    """Stop when the validation's max F is greater."""
-    patience: int = 20
-    """Stop after so many validations without gain."""
-    seed: int | None = None
-    """Of its initial weights, order and flips; default: --seed (the paper's table 3 tries 1, 58, 472, 5289)."""
-    in_channels: Literal[1, 3] = 1
-    """1: masks in [0, 1] (official code); 3: masks repeated and normalised to [-0.5, 0.5] (paper)."""
-    validate_on: Literal["validation", "training"] = "validation"
-    """Masks for its validation: the validation set's (paper) or the training set's (official code)."""
-    statistics: Literal["batch", "running"] = "batch"
-    """While it guides, normalise by the statistics of each batch of masks (official code) or by running ones."""
-
-    def check(self) -> None:
-        """Raise ValueError naming the option whose value cannot be used."""
-        for name in ("steps", "validate_every", "patience"):
-            if getattr(self, name) < 1:
-                option = name.replace("_", "-")
-                raise ValueError(f"--gt-encoder.{option} must be at least 1, got {getattr(self, name)}")
-        if self.weights is not None and not self.weights.is_file():
-            raise ValueError(f"--gt-encoder.weights {self.weights}: no such file")
-
-
-@dataclass(frozen=True)
-class ISNetSettings(TrainSettings):
-    """Train IS-Net: first a GT encoder, then the segmentation network with intermediate supervision.
-
-    Without --data it trains a small network on the built-in synthetic set, in minutes on two CPU cores. The defaults
-    shown are the paper's, which a data set brings: --data DIS5K.
-    """
-
-    supervision: Supervision = "l2"
-    """How features follow the GT encoder's; none: plain dense supervision ("Adp" in the paper's table 3)."""
-    supervised_stages: int = 6
-    """Guide the last so many decoder stages ("Last-S" in table 3), counted from the finest."""
-    shared_side_convolutions: bool = False
-    """Use the GT encoder's side convolutions, frozen ("shared outconv" in table 3)."""
-    gt_encoder: GTEncoderSettings = field(default_factory=GTEncoderSettings)
-
-    def check(self) -> None:
-        """Raise ValueError naming the option whose value cannot be used."""
-        super().check()
-        self.gt_encoder.check()
-        if not 1 <= self.supervised_stages <= 6:
-            raise ValueError(f"--supervised-stages must be in [1, 6], got {self.supervised_stages}")
-        if self.supervision == "none" and self.shared_side_convolutions:
-            raise ValueError("--shared-side-convolutions needs a GT encoder; --supervision none has none")
-
-    def small(self) -> ISNetSettings:
-        """These settings with the small preset's values in place of the paper's."""
-        settings = super().small()
-        assert isinstance(settings, ISNetSettings)
-        return replace(settings, gt_encoder=replace(self.gt_encoder, steps=200, validate_every=50))
-
-
-@dataclass(frozen=True)
-class U2NetSettings(TrainSettings):
-    """Train U²-Net with dense supervision."""
-
-    output: Path = Path("runs/u2net")
-    """Folder of the run: weights, saved states, log.jsonl, TensorBoard, pictures."""
-    size: int = 320
-    """Side of the square that images are resized to, in pixels."""
-    variant: Literal["u2net", "u2net_small"] = "u2net"
-    """The full network (44.0 M parameters) or the small one (1.1 M)."""
 
 
 def plain(settings: TrainSettings) -> dict[str, Any]:

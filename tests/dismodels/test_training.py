@@ -19,9 +19,8 @@ from safetensors.torch import load_file
 from dismodels import create_model
 from dismodels.train import main, parse
 from dismodels.training.draws import BatchSampler, Draw, DrawnPairs
-from dismodels.training.isnet import GTEncoderTask, SegmentationTask, share_side_convolutions
+from dismodels.training.isnet import GTEncoderTask, ISNetSettings, SegmentationTask, share_side_convolutions
 from dismodels.training.loop import Standing, freeze_batch_norm
-from dismodels.training.settings import ISNetSettings
 from dismodels.training.strip import picture_strip
 
 TINY = [
