@@ -106,7 +106,7 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
         load_model("isnet", tmp_path / "none.safetensors")
     junk = tmp_path / "junk.pth"
     junk.write_bytes(b"not weights at all")
-    with pytest.raises(CheckpointError, match=r"junk\.pth: neither safetensors nor"):
+    with pytest.raises(CheckpointError, match=r"junk\.pth: damaged, or neither safetensors nor"):
         load_model("isnet", junk)
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(small.read_bytes()[:-100])
