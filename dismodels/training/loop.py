@@ -200,14 +200,17 @@ class Loop:
         self.sums, self.summed = {}, 0
         if not all(math.isfinite(value) for value in values.values()):
             terms = ", ".join(f"{name} {value}" for name, value in values.items())
-            left = self.saves.latest()
-            raise TrainingError(
-                f"{self.task.name}: the loss is not finite at or shortly before step {self.standing.step} ({terms}); "
-                f"nothing of it was saved; {f'the latest good state is {left}' if left else 'no state was saved yet'}; "
-                "a lower --learning-rate or --mixed-precision no may help"
-            )
+            raise self._not_finite(f"the loss is not finite ({terms})")
         self.journal.scalars(self.task.name, self.standing.step, values)
         self.journal.show(values)
+
+    def _not_finite(self, what: str) -> TrainingError:
+        left = self.saves.latest()
+        return TrainingError(
+            f"{self.task.name}: at or shortly before step {self.standing.step} {what}; nothing of it was saved; "
+            f"{f'the latest good state is {left}' if left else 'no state was saved yet'}; "
+            "a lower --learning-rate or --mixed-precision no may help"
+        )
 
     def _finished(self) -> bool:
         plan, standing = self.plan, self.standing
@@ -226,6 +229,8 @@ class Loop:
             image, mask = (torch.stack(parts) for parts in zip(*batch, strict=True))
             with self.accelerator.autocast():
                 predicted = model.predict(self.task.inputs(self._moved(image), self._moved(mask))).float().cpu()
+            if not predicted.isfinite().all():
+                raise self._not_finite("the model's answer is not finite")
             evaluator.update(predicted[:, 0].numpy(), mask[:, 0].numpy())
             pictures += zip(image, mask, predicted, strict=True)
             del pictures[STRIP_LENGTH:]
@@ -246,7 +251,8 @@ class Loop:
         name, step = self.task.name, self.standing.step
         best = self.standing.judge(max_f, mae)
         self.journal.scalars(name, step, {"max_f": max_f, "mae": mae})
-        self.journal.strip(name, step, picture_strip(pictures))
+        if self.accelerator.is_main_process:
+            self.journal.strip(name, step, picture_strip(pictures))
         self.journal.say(f"{name}: step {step}, max F {max_f:.4f}, MAE {mae:.4f}{', best so far' if best else ''}")
         if best:
             self.saves.save_best()

@@ -250,9 +250,12 @@ def test_a_run_is_not_overwritten_nor_resumed_otherwise(tmp_path: Path, capsys: 
 
 
 def test_nan_ends_the_run_and_spoils_no_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    message = failing(capsys, *command(tmp_path / "run", "--learning-rate", "1e30", "--log-every", "2"))
-    assert "gt_encoder: the loss is not finite at or shortly before step 2" in message
-    for file in (tmp_path / "run").rglob("*.safetensors"):
+    message = failing(capsys, *command(tmp_path / "loss", "--learning-rate", "1e30", "--log-every", "2"))
+    assert "gt_encoder: at or shortly before step 2 the loss is not finite" in message
+    options = ("--learning-rate", "1e30", "--validate-every", "1", "--gt-encoder.validate-every", "1")
+    message = failing(capsys, *command(tmp_path / "answer", *options))
+    assert "gt_encoder: at or shortly before step 1 the model's answer is not finite" in message
+    for file in tmp_path.rglob("*.safetensors"):
         assert all(tensor.isfinite().all() for tensor in load_file(file).values())
 
 
