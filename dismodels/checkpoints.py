@@ -136,9 +136,10 @@ def _check_architecture(expected: str, origin: Mapping[str, Any], path: Path) ->
 
 
 def _load(model: SideOutputModel, state: Mapping[str, Tensor], path: Path) -> None:
-    if not state.keys() & model.state_dict().keys():
-        state = _official_entries(model, state)
-    _load_strictly(model, state, str(path))
+    own, official = model.state_dict().keys(), _official_entries(model, state)
+    # Some entries have one name in both, so the larger part decides.
+    recognised = official if len(official.keys() & own) > len(state.keys() & own) else state
+    _load_strictly(model, recognised, str(path))
 
 
 def _official_entries(model: SideOutputModel, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 
 from dismodels import CheckpointError, create_model, load_checkpoint, load_official_state_dict
+from dismodels.checkpoints import load_model
 from tests.dismodels.filled_weights import blob, uniform, weight
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -65,12 +67,16 @@ def test_official_names_cover_every_entry(name: str) -> None:
     torch.testing.assert_close(own["fuse.weight"], state["outconv.weight"])
 
 
-def test_official_file_is_recognised_by_its_keys(tmp_path: Path) -> None:
-    state = official_state("u2net_small")
-    torch.save({"state_dict": state}, tmp_path / "u2netp.pth")
-    model = create_model("u2net_small")
-    load_checkpoint(model, tmp_path / "u2netp.pth")
+@pytest.mark.parametrize("name", ["isnet", "isnet_gt_encoder", "u2net_small"])
+def test_official_file_is_recognised_by_its_keys(tmp_path: Path, name: str) -> None:
+    state = official_state(name)
+    torch.save({"state_dict": state}, tmp_path / "official.pth")
+    model = create_model(name)
+    load_checkpoint(model, tmp_path / "official.pth")
     torch.testing.assert_close(model.state_dict()["sides.3.weight"], state["side4.weight"])
+    save_file(state, tmp_path / "official.safetensors")
+    again = load_model(name, tmp_path / "official.safetensors")
+    torch.testing.assert_close(again.state_dict(), model.state_dict())
 
 
 def test_wrong_official_weights_are_reported_and_not_loaded() -> None:
