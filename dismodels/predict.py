@@ -20,6 +20,7 @@ from dismetrics.files import SUFFIXES, ImageFileError, list_images
 from dismodels.checkpoints import load_model
 from dismodels.data.images import Pixels, read_image, write_mask, write_rgba
 from dismodels.data.transforms import resize_image
+from dismodels.layout import choose_layout
 from dismodels.registry import list_models
 from dismodels.side_outputs import SideOutputModel
 
@@ -57,6 +58,7 @@ class Predictor:
         if model.in_channels != 3:
             raise ValueError(f"{model.architecture} takes {model.in_channels} channels, a photograph has 3")
         self.model = model.eval()
+        choose_layout(model, next(model.parameters()).device)
         self.size = size or model.input_size or _DEFAULT_SIZE
         self.stretch = stretch
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from dismetrics import Evaluator
+from dismodels.layout import choose_layout
 from dismodels.side_outputs import SideOutputModel
 from dismodels.training.draws import BatchSampler, DrawnPairs, Pairs
 from dismodels.training.journal import Journal
@@ -112,9 +113,7 @@ class Loop:
         self.task, self.plan, self.settings = task, plan, settings
         self.training, self.validation = training, validation
         self.accelerator, self.journal = accelerator, journal
-        if accelerator.device.type == "cpu":
-            # A fifth less time a step of IS-Net in float32.
-            task.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        choose_layout(task.model, accelerator.device)
         trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
         self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
