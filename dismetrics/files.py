@@ -1,18 +1,17 @@
 """Files: which masks belong together, their grey values, and reports written whole."""
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"})
-_NAMED_AT_MOST = 10
 _pixel_limit = threading.Lock()
 
 
@@ -87,10 +86,10 @@ def match_by_stem(first: Path, second: Path) -> list[Match]:
     return [Match(name, partners[name], path) for name, path in truths.items()]
 
 
-def shortened(names: list[str], separator: str = ", ") -> str:
+def shortened(names: list[str], separator: str = ", ", at_most: int = 10) -> str:
     """Join the first names of a list, and say how many were left out."""
-    more = len(names) - _NAMED_AT_MOST
-    return separator.join([*names[:_NAMED_AT_MOST], f"and {more} more"] if more > 0 else names)
+    more = len(names) - at_most
+    return separator.join([*names[:at_most], f"and {more} more"] if more > 0 else names)
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -192,11 +191,18 @@ def check_writable(path: Path) -> None:
         raise FileNotFoundError(f"{path}: there is no folder {path.parent} to write it into")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file (UTF-8) in one step: a reader, or an interruption, never meets a half of it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a place beside path to write to; it becomes path in one step at the end, or is removed after an error."""
+    beside = path.with_name(f".{uuid4().hex}.partial")
     try:
-        beside.write_text(text, encoding="utf-8", newline="")
+        yield beside
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file (UTF-8) in one step: a reader, or an interruption, never meets a half of it."""
+    with written_whole(path) as beside:
+        beside.write_text(text, encoding="utf-8", newline="")

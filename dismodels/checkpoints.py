@@ -13,12 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from dismetrics.files import shortened, written_whole
 from dismodels.registry import create_model
 from dismodels.side_outputs import SideOutputModel
 
 # Files of other people wrap the weights in one of these, and DataParallel puts "module." before every key.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
-_LISTED = 5
 # The one entry of our files' metadata; more would come in random order and make equal weights unequal files.
 _ORIGIN = "dismodels"
 
@@ -39,16 +39,13 @@ def save_checkpoint(model: SideOutputModel, path: Path, input_size: int | None =
         OSError: the file could not be written; nothing is left beside it.
     """
     origin = {"architecture": model.architecture, "options": model.options, "input_size": input_size}
-    beside = path.with_name(f"{path.name}.partial")
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     try:
-        # Not save_file, which makes files that only their owner can read.
-        beside.write_bytes(save(tensors, {_ORIGIN: json.dumps(origin)}))
-        beside.replace(path)
+        with written_whole(path) as beside:
+            # Not save_file, which makes files that only their owner can read.
+            beside.write_bytes(save(tensors, {_ORIGIN: json.dumps(origin)}))
     except OSError as error:
         raise OSError(f"{path}: the weights could not be written: {error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def load_model(system: str, path: Path) -> SideOutputModel:
@@ -158,12 +155,7 @@ def _load_strictly(model: nn.Module, state: Mapping[str, Tensor], source: str) -
         "unexpected": [key for key in state if key not in own],
         "of another shape (other width or in_channels?)": shapes,
     }
-    report = [f"{len(keys)} {what}: {_shortened(keys)}" for what, keys in differences.items() if keys]
+    report = [f"{len(keys)} {what}: {shortened(keys, at_most=5)}" for what, keys in differences.items() if keys]
     if report:
         raise CheckpointError(f"{source} does not fit {type(model).__name__}: " + "; ".join(report))
     model.load_state_dict(dict(state))
-
-
-def _shortened(names: list[str]) -> str:
-    more = f", ... ({len(names) - _LISTED} more)" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more

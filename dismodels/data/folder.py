@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dismetrics.files import ImageFileError, list_images
+from dismetrics.files import ImageFileError, list_images, shortened
 from dismodels.data.images import Pixels, read_image, read_mask
 
 Progress = Callable[[int, int], None]
@@ -36,9 +36,7 @@ class DataError(ValueError):
 
     def __init__(self, summary: str, problems: Sequence[str]) -> None:
         self.problems = list(problems)
-        more = len(self.problems) - _LISTED_PROBLEMS
-        lines = [*self.problems[:_LISTED_PROBLEMS], *([f"and {more} more"] if more > 0 else [])]
-        super().__init__("\n  ".join([f"{summary}:", *lines]))
+        super().__init__(f"{summary}:\n  " + shortened(self.problems, "\n  ", _LISTED_PROBLEMS))
 
 
 def find_pairs(root: Path, subset: str | None = None) -> list[Pair]:

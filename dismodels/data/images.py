@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from dismetrics.files import open_image
+from dismetrics.files import open_image, written_whole
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -118,12 +117,9 @@ def _listed(values: npt.NDArray[np.int64]) -> str:
 
 
 def _write_png(path: Path, image: Image.Image) -> None:
-    beside = path.with_name(f".{uuid4().hex}.partial")
     try:
-        # A third of the default's time, and a tenth more bytes, on a photograph cut out.
-        image.save(beside, format="PNG", compress_level=3)
-        beside.replace(path)
+        with written_whole(path) as beside:
+            # A third of the default's time, and a tenth more bytes, on a photograph cut out.
+            image.save(beside, format="PNG", compress_level=3)
     except OSError as error:
         raise OSError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
