@@ -2,6 +2,7 @@
 
 from dislayers.conv_norm_act import ConvNormAct
 from dislayers.rsu import RSU, DilatedRSU
+from dislayers.upsample import upsample
 from dislayers.upsample_concat import upsample_concat
 
-__all__ = ["RSU", "ConvNormAct", "DilatedRSU", "upsample_concat"]
+__all__ = ["RSU", "ConvNormAct", "DilatedRSU", "upsample", "upsample_concat"]

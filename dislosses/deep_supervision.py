@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dislayers import upsample
 from dislosses.bce import bce_loss
 from dislosses.precision import at_least_float32
 
@@ -48,16 +48,11 @@ def deep_supervision_loss(
         raise ValueError(f"weights must be one a side output: expected {len(logits)}, got {len(weights)}")
     if reduction not in ("sum", "none"):
         raise ValueError(f"reduction must be sum or none, got {reduction!r}")
-    losses = torch.stack([loss(_upsample(at_least_float32(side), target), target) for side in logits])
+    losses = [loss(upsample(at_least_float32(side), target.shape[-2:]), target) for side in logits]
     if weights is not None:
-        losses = losses * losses.new_tensor(list(weights))
-    return losses.sum() if reduction == "sum" else losses
-
-
-def _upsample(side: Tensor, target: Tensor) -> Tensor:
-    if side.shape[-2:] == target.shape[-2:]:
-        return side
-    return F.interpolate(side, size=target.shape[-2:], mode="bilinear", align_corners=False)
+        losses = [weight * value for weight, value in zip(weights, losses, strict=True)]
+    stacked = torch.stack(losses)
+    return stacked.sum() if reduction == "sum" else stacked
 
 
 class DeepSupervisionLoss(nn.Module):

@@ -6,7 +6,17 @@ from torch import Tensor, nn
 
 from dislayers import ConvNormAct
 from dismodels.side_outputs import SideOutputModel, SideOutputs, initialize_xavier
-from dismodels.u2net import DECODER, ENCODER, NestedU, Stage, encode, official_name, side_convolutions
+from dismodels.u2net import (
+    DECODER,
+    ENCODER,
+    NestedU,
+    Stage,
+    encode,
+    official_name,
+    scaled,
+    side_convolutions,
+    side_logits,
+)
 
 GT_ENCODER = (
     Stage("RSU-7", 16, 64),
@@ -43,7 +53,7 @@ class ISNet(NestedU):
     def forward(self, image: Tensor) -> SideOutputs:
         """Segment image, normalised by ``self.normalization``."""
         features = self.features(self.conv_in(image))
-        return SideOutputs(self.side_logits(features), features)
+        return SideOutputs(side_logits(self.sides, features), features)
 
 
 class ISNetGTEncoder(SideOutputModel):
@@ -65,7 +75,7 @@ class ISNetGTEncoder(SideOutputModel):
     def __init__(self, in_channels: int = 1, width: float = 1.0) -> None:
         super().__init__(in_channels)
         stages = [stage.scaled(width) for stage in GT_ENCODER]
-        channels = [max(1, round(16 * width)), *(stage.out_channels for stage in stages)]
+        channels = [scaled(16, width), *(stage.out_channels for stage in stages)]
         self.conv_in = ConvNormAct(in_channels, channels[0], stride=2)
         self.encoder = nn.ModuleList(stage.build(before) for stage, before in zip(stages, channels, strict=False))
         self.sides = side_convolutions(stages)
@@ -75,4 +85,4 @@ class ISNetGTEncoder(SideOutputModel):
     def forward(self, mask: Tensor) -> SideOutputs:
         """Encode mask and give it back from each of its six features."""
         features = encode(self.encoder, self.pool, self.conv_in(mask))
-        return SideOutputs([side(feature) for side, feature in zip(self.sides, features, strict=True)], features)
+        return SideOutputs(side_logits(self.sides, features), features)

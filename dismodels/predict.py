@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from dislayers import upsample
 from dismetrics.files import SUFFIXES, ImageFileError, list_images
 from dismodels.checkpoints import load_model
 from dismodels.data.images import Pixels, read_image, write_mask, write_rgba
@@ -82,7 +82,7 @@ class Predictor:
         return [self._mask(probability, size) for probability, size in zip(maps, sizes, strict=True)]
 
     def _mask(self, probability: Tensor, size: tuple[int, ...]) -> Pixels:
-        probability = F.interpolate(probability.unsqueeze(0), size=size, mode="bilinear", align_corners=False)[0, 0]
+        probability = upsample(probability.unsqueeze(0), size)[0, 0]
         low, high = probability.aminmax()
         if self.stretch and high > low:
             probability = (probability - low) / (high - low)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dislayers import upsample
 from dismodels.normalization import Normalization
 
 
@@ -53,10 +53,7 @@ class SideOutputModel(nn.Module):
             (B, 1, H, W) in [0, 1]: the finest logits, resized bilinearly (``align_corners=False``), through a sigmoid.
         """
         outputs: SideOutputs = self(image)
-        logits = outputs.logits[0]
-        if logits.shape[-2:] != image.shape[-2:]:
-            logits = F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
-        return logits.sigmoid()
+        return upsample(outputs.logits[0], image.shape[-2:]).sigmoid()
 
     @staticmethod
     def official_name(key: str) -> str:

@@ -8,10 +8,9 @@ from functools import partial
 from typing import ClassVar, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dislayers import RSU, DilatedRSU, upsample_concat
+from dislayers import RSU, DilatedRSU, upsample, upsample_concat
 from dismodels.normalization import Normalization
 from dismodels.side_outputs import SideOutputModel, SideOutputs, initialize_xavier
 
@@ -24,6 +23,11 @@ BLOCKS: dict[str, Callable[[int, int, int], nn.Module]] = {
 }
 
 
+def scaled(channels: int, width: float) -> int:
+    """A channel count multiplied by width, rounded, at least 1."""
+    return max(1, round(channels * width))
+
+
 class Stage(NamedTuple):
     """One stage of a nested U: the block's name in the paper, its inner and its output channels."""
 
@@ -32,8 +36,8 @@ class Stage(NamedTuple):
     out_channels: int
 
     def scaled(self, width: float) -> Stage:
-        """The stage with its channels multiplied by width (rounded, at least 1)."""
-        return Stage(self.block, max(1, round(self.mid_channels * width)), max(1, round(self.out_channels * width)))
+        """The stage with its channels multiplied by width."""
+        return Stage(self.block, scaled(self.mid_channels, width), scaled(self.out_channels, width))
 
     def build(self, in_channels: int) -> nn.Module:
         """The block that takes in_channels."""
@@ -105,10 +109,6 @@ class NestedU(SideOutputModel):
             features.append(x)
         return features[::-1]
 
-    def side_logits(self, features: list[Tensor]) -> list[Tensor]:
-        """One map of logits (B, 1, h, w) for each feature map."""
-        return [side(feature) for side, feature in zip(self.sides, features, strict=True)]
-
 
 def encode(stages: nn.ModuleList, pool: nn.Module, x: Tensor) -> list[Tensor]:
     """Outputs of the stages in turn, pool between them, finest first."""
@@ -121,6 +121,11 @@ def encode(stages: nn.ModuleList, pool: nn.Module, x: Tensor) -> list[Tensor]:
 def side_convolutions(stages: Sequence[Stage]) -> nn.ModuleList:
     """A 3x3 convolution to one channel of logits for the output of each stage."""
     return nn.ModuleList(nn.Conv2d(stage.out_channels, 1, 3, padding=1) for stage in stages)
+
+
+def side_logits(sides: nn.ModuleList, features: list[Tensor]) -> list[Tensor]:
+    """One map of logits (B, 1, h, w) for each feature map."""
+    return [side(feature) for side, feature in zip(sides, features, strict=True)]
 
 
 class U2Net(NestedU):
@@ -158,10 +163,8 @@ class U2Net(NestedU):
     def forward(self, image: Tensor) -> SideOutputs:
         """Segment image, normalised by ``self.normalization``."""
         features = self.features(image)
-        sides = self.side_logits(features)
-        size = sides[0].shape[-2:]
-        resized = [F.interpolate(side, size=size, mode="bilinear", align_corners=False) for side in sides[1:]]
-        fused = self.fuse(torch.cat((sides[0], *resized), dim=1))
+        sides = side_logits(self.sides, features)
+        fused = self.fuse(torch.cat([upsample(side, sides[0].shape[-2:]) for side in sides], dim=1))
         return SideOutputs([fused, *sides], features)
 
 
