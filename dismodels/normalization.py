@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -23,6 +24,10 @@ class Normalization(NamedTuple):
             raise TypeError(f"image must be uint8 in [0, 255], got {image.dtype}")
         if len(self.mean) not in (1, image.shape[1]):
             raise ValueError(f"image must have {len(self.mean)} channels for this normalisation, got {image.shape[1]}")
-        mean = torch.tensor(self.mean, device=image.device).view(-1, 1, 1)
-        std = torch.tensor(self.std, device=image.device).view(-1, 1, 1)
-        return (image.float() / 255 - mean) / std
+        return (image.float() / 255 - _constants(self.mean, image.device)) / _constants(self.std, image.device)
+
+
+@cache
+def _constants(values: tuple[float, ...], device: torch.device) -> Tensor:
+    # Kept: making them for every batch would have the host wait for the GPU.
+    return torch.tensor(values, device=device).view(-1, 1, 1)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
+
+from dismodels.data.folder import Progress
 
 
 class Pairs(Protocol):
@@ -104,7 +106,7 @@ class PairsInMemory(Dataset[tuple[Tensor, Tensor]]):
         progress: called with the number of pairs done and of all.
     """
 
-    def __init__(self, pairs: Pairs, progress: Callable[[int, int], None] | None = None) -> None:
+    def __init__(self, pairs: Pairs, progress: Progress | None = None) -> None:
         made = []
         for index in range(len(pairs)):
             made.append(pairs[index])

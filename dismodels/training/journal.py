@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from torch.utils.tensorboard import SummaryWriter
 
 from dismetrics.files import write_whole
-
-Pixels = npt.NDArray[np.uint8]
+from dismodels.data.folder import Progress
+from dismodels.data.images import Pixels
 
 
 class Journal:
@@ -32,7 +31,7 @@ class Journal:
         self.output, self.main = output, main
         self.console = Console(quiet=not main)
         self.log = output / "log.jsonl"
-        self.bars = Progress(
+        self.bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
@@ -72,7 +71,7 @@ class Journal:
             self.board.close()
 
     @contextmanager
-    def preparing(self) -> Iterator[Callable[[int, int], None]]:
+    def preparing(self) -> Iterator[Progress]:
         """A bar for the preparation of data; what it gives is called with the number done and of all."""
         bar = self.bars.add_task("preparing data", total=None, terms="")
         yield lambda done, total: self.bars.update(bar, completed=done, total=total)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -120,7 +121,8 @@ class Loop:
         self.standing = Standing()
         accelerator.register_for_checkpointing(self.standing)
         self.saves = Saves(folder, accelerator, task.model, settings.size)
-        self.sums: dict[str, Tensor] = {}
+        self.terms: list[str] = []
+        self.sums: Tensor | None = None
         self.summed = 0
 
     def run(self, resume: bool) -> Standing:
@@ -140,6 +142,7 @@ class Loop:
 
     def _train(self) -> None:
         plan, standing = self.plan, self.standing
+        self._training_mode()
         for image, mask in self._batches():
             self._step(image, mask)
             standing.step += 1
@@ -152,6 +155,7 @@ class Loop:
                 self.saves.save(standing.step)
                 if self._finished():
                     return
+                self._training_mode()
 
     def _batches(self) -> DataLoader[tuple[Tensor, Tensor]]:
         sampler = BatchSampler(
@@ -172,31 +176,35 @@ class Loop:
         )
 
     def _step(self, image: Tensor, mask: Tensor) -> None:
-        self.model.train()
-        if self.settings.freeze_batch_norm:
-            freeze_batch_norm(self.model)
         image, mask = self._moved(image), self._moved(mask)
         with self.accelerator.autocast():
             terms = self.task.losses(self.model, self.task.inputs(image, mask), mask.float() / 255)
-        loss = torch.stack(list(terms.values())).sum()
+        values = torch.stack(list(terms.values()))
+        loss = values.sum()
         self.accelerator.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        for name, value in {"loss": loss, **terms}.items():
-            self.sums[name] = self.sums.get(name, torch.zeros_like(loss)) + value.detach()
+        # Summed on the device: nothing here waits for it.
+        told = torch.cat((loss.reshape(1), values)).detach()
+        self.sums = told if self.sums is None else self.sums + told
+        self.terms = ["loss", *terms]
         self.summed += 1
+
+    def _training_mode(self) -> None:
+        self.model.train()
+        if self.settings.freeze_batch_norm:
+            freeze_batch_norm(self.model)
 
     def _moved(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.accelerator.device, non_blocking=True)
 
     def _log(self) -> None:
         """Log the means since the last time; a single NaN since then shows in them."""
-        if not self.summed:
+        if self.sums is None:
             return
-        means = torch.stack(list(self.sums.values())) / self.summed
-        means = self.accelerator.reduce(means, "mean")
-        values = dict(zip(self.sums, means.tolist(), strict=True))
-        self.sums, self.summed = {}, 0
+        means = self.accelerator.reduce(self.sums / self.summed, "mean")
+        values = dict(zip(self.terms, means.tolist(), strict=True))
+        self.sums, self.summed = None, 0
         if not all(math.isfinite(value) for value in values.values()):
             terms = ", ".join(f"{name} {value}" for name, value in values.items())
             raise self._not_finite(f"the loss is not finite ({terms})")
@@ -223,8 +231,8 @@ class Loop:
         evaluator = Evaluator(metrics=("f_measure", "mean_absolute_error"))
         pictures: list[tuple[Tensor, Tensor, Tensor]] = []
         mine = range(self.accelerator.process_index, len(self.validation), self.accelerator.num_processes)
-        for first in range(0, len(mine), self.settings.batch_size):
-            batch = [self.validation[index] for index in mine[first : first + self.settings.batch_size]]
+        for start in range(0, len(mine), self.settings.batch_size):
+            batch = [self.validation[index] for index in mine[start : start + self.settings.batch_size]]
             image, mask = (torch.stack(parts) for parts in zip(*batch, strict=True))
             with self.accelerator.autocast():
                 predicted = model.predict(self.task.inputs(self._moved(image), self._moved(mask))).float().cpu()
@@ -233,16 +241,10 @@ class Loop:
             evaluator.update(predicted[:, 0].numpy(), mask[:, 0].numpy())
             pictures += zip(image, mask, predicted, strict=True)
             del pictures[STRIP_LENGTH:]
-        if self.accelerator.num_processes > 1:
-            for other in self._others(evaluator):
-                evaluator.merge(other)
-        self._judge(evaluator, pictures)
-
-    def _others(self, evaluator: Evaluator) -> list[Evaluator]:
-        everyone: list[Evaluator] = [evaluator] * self.accelerator.num_processes
-        torch.distributed.all_gather_object(everyone, evaluator)
-        del everyone[self.accelerator.process_index]
-        return everyone
+        first, *others = gather_object([evaluator])
+        for other in others:
+            first.merge(other)
+        self._judge(first, pictures)
 
     def _judge(self, evaluator: Evaluator, pictures: list[tuple[Tensor, Tensor, Tensor]]) -> None:
         values = evaluator.compute()

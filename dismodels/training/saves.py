@@ -44,12 +44,11 @@ class Saves:
         states = sorted(path for path in self.folder.glob("step-*") if path.suffix != ".partial")
         return states[-1] if states else None
 
-    def resume(self) -> bool:
-        """Take up the latest state; False if there is none."""
+    def resume(self) -> None:
+        """Take up the latest state if there is one."""
         latest = self.latest()
         if latest is not None:
             self.accelerator.load_state(str(latest))
-        return latest is not None
 
     def save(self, step: int) -> None:
         """Keep the state after step and drop those before.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from dismodels.data.cache import CachedPairs
-from dismodels.data.folder import DataError, Pair, find_pairs, pairs_from
+from dismodels.data.folder import DataError, Pair, Progress, find_pairs, pairs_from
 from dismodels.data.synthetic import SyntheticDataset
 from dismodels.training.draws import Pairs, PairsInMemory
 from dismodels.training.settings import TrainSettings
-
-Progress = Callable[[int, int], None]
 
 _HELD_OUT = 10
 # Far from any seed a user picks, so that no validation picture is ever trained on.

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dismodels.data.images import Pixels
+
 LARGEST = 256
 
 
-def picture_strip(samples: Sequence[tuple[Tensor, Tensor, Tensor]]) -> npt.NDArray[np.uint8]:
+def picture_strip(samples: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Pixels:
     """Samples as columns of image, truth and prediction.
 
     Args:
@@ -30,10 +31,10 @@ def picture_strip(samples: Sequence[tuple[Tensor, Tensor, Tensor]]) -> npt.NDArr
     return np.hstack([_column(*sample) for sample in samples])
 
 
-def _column(image: Tensor, mask: Tensor, probability: Tensor) -> npt.NDArray[np.uint8]:
+def _column(image: Tensor, mask: Tensor, probability: Tensor) -> Pixels:
     grey = (probability * 255).round().to(torch.uint8)
     rows = torch.stack([image, mask.expand_as(image), grey.expand_as(image)])
     if rows.shape[-1] > LARGEST:
         rows = F.interpolate(rows.float(), size=(LARGEST, LARGEST), mode="area").round().to(torch.uint8)
-    pixels: npt.NDArray[np.uint8] = rows.permute(0, 2, 3, 1).flatten(0, 1).numpy()
+    pixels: Pixels = rows.permute(0, 2, 3, 1).flatten(0, 1).numpy()
     return pixels
