@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 try:
     import tyro
 
     from dismodels.training.isnet import ISNetSettings, train_isnet
     from dismodels.training.journal import Journal
-    from dismodels.training.run import Run, accelerator_of, check_output, keep_settings, saved_run
+    from dismodels.training.run import Run, Trained, accelerator_of, check_output, keep_settings, saved_run
     from dismodels.training.saves import TrainingError
     from dismodels.training.sets import training_sets
     from dismodels.training.u2net import U2NetSettings, train_u2net
@@ -20,7 +19,7 @@ except ModuleNotFoundError as missing:  # an optional extra
 
 from dismodels.training.settings import TrainSettings
 
-SYSTEMS: dict[str, tuple[type[TrainSettings], Callable[[Run], Path]]] = {
+SYSTEMS: dict[str, tuple[type[TrainSettings], Callable[[Run], Trained]]] = {
     "isnet": (ISNetSettings, train_isnet),
     "u2net": (U2NetSettings, train_u2net),
 }
@@ -75,15 +74,14 @@ def train(system: str, arguments: list[str]) -> None:
     with Journal(settings.output, accelerator.is_main_process) as journal:
         if settings.synthetic:
             journal.say(NO_DATA.format(system=system))
-        if settings.preset == "paper" and accelerator.device.type == "cpu":
+        if not settings.wants_small and accelerator.device.type == "cpu":
             journal.say("No GPU: a run with the paper's settings takes months on a CPU; --preset small takes minutes.")
         with accelerator.main_process_first(), journal.preparing() as progress:
             sets = training_sets(settings, progress)
             if accelerator.is_main_process and not settings.resume:
                 keep_settings(system, arguments, settings)
         journal.say(f"Data: {sets.description}; {settings.size}x{settings.size} pixels. Run: {settings.output}")
-        weights = SYSTEMS[system][1](Run(settings, sets, journal, make_accelerator))
-        model = getattr(settings, "variant", system)
+        model, weights = SYSTEMS[system][1](Run(settings, sets, journal, make_accelerator))
         journal.say(DONE.format(weights=weights, model=model, strip=weights.parent / "strip.png"))
     accelerator.end_training()
 
@@ -97,7 +95,7 @@ def parse(system: str, arguments: list[str]) -> TrainSettings:
         saved = saved_run(system, settings.output)["arguments"]
         arguments = [*saved, *arguments]
         settings = tyro.cli(kind, prog=program, args=arguments)
-    if settings.preset == "small" or (settings.synthetic and "--preset" not in arguments):
+    if settings.wants_small:
         settings = tyro.cli(kind, prog=program, args=arguments, default=kind().small())
     return settings
 

@@ -15,7 +15,7 @@ from dismodels.checkpoints import load_model
 from dismodels.registry import create_model
 from dismodels.side_outputs import SideOutputModel
 from dismodels.training.loop import Plan
-from dismodels.training.run import Run
+from dismodels.training.run import Run, Trained
 from dismodels.training.settings import TrainSettings
 
 
@@ -163,8 +163,8 @@ def share_side_convolutions(model: SideOutputModel, guide: SideOutputModel) -> N
     model.get_submodule("sides").requires_grad_(False)
 
 
-def train_isnet(run: Run) -> Path:
-    """IS-Net's two stages; the file of the best weights."""
+def train_isnet(run: Run) -> Trained:
+    """IS-Net's two stages."""
     settings = run.settings
     assert isinstance(settings, ISNetSettings)
     guide = None if settings.supervision == "none" else _guide(run, settings)
@@ -179,7 +179,7 @@ def train_isnet(run: Run) -> Path:
 
 def _guide(run: Run, settings: ISNetSettings) -> SideOutputModel:
     chosen = settings.gt_encoder
-    weights = chosen.weights or _train_guide(run, settings, chosen)
+    weights = chosen.weights or _train_guide(run, settings, chosen).weights
     guide = load_model("isnet_gt_encoder", weights)
     width = guide.options.get("width", 1.0)
     if width != settings.width:
@@ -187,7 +187,7 @@ def _guide(run: Run, settings: ISNetSettings) -> SideOutputModel:
     return guide.to(run.accelerator().device)
 
 
-def _train_guide(run: Run, settings: ISNetSettings, chosen: GTEncoderSettings) -> Path:
+def _train_guide(run: Run, settings: ISNetSettings, chosen: GTEncoderSettings) -> Trained:
     seed = settings.seed if chosen.seed is None else chosen.seed
     set_seed(seed)
     task = GTEncoderTask(create_model("isnet_gt_encoder", width=settings.width, in_channels=chosen.in_channels))

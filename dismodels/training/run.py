@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -21,6 +21,13 @@ from dismodels.training.sets import Sets
 from dismodels.training.settings import TrainSettings, differences, plain
 
 SETTINGS = "settings.json"
+
+
+class Trained(NamedTuple):
+    """What a stage leaves: the name of its model, and the file of its best weights."""
+
+    model: str
+    weights: Path
 
 
 @dataclass
@@ -39,8 +46,8 @@ class Run:
     journal: Journal
     accelerator: Callable[[], Accelerator]
 
-    def train(self, task: Task, plan: Plan, validation: Pairs | None = None) -> Path:
-        """Train a stage to its end and give its best weights' file."""
+    def train(self, task: Task, plan: Plan, validation: Pairs | None = None) -> Trained:
+        """Train a stage to its end."""
         folder = self.settings.output / task.name
         if self.settings.sync_batch_norm:
             nn.SyncBatchNorm.convert_sync_batchnorm(task.model)  # type: ignore[no-untyped-call]
@@ -51,7 +58,7 @@ class Run:
             f"{task.name}: done after {standing.step} steps, best max F {standing.best_max_f:.4f}, "
             f"MAE {standing.best_mae:.4f}: {loop.saves.best}"
         )
-        return loop.saves.best
+        return Trained(task.model.architecture, loop.saves.best)
 
 
 def check_output(system: str, settings: TrainSettings) -> None:

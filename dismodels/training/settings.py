@@ -32,8 +32,8 @@ class TrainSettings:
     """Folder of the run: weights, saved states, log.jsonl, TensorBoard, pictures."""
     resume: bool = False
     """Go on with the run in --output from its latest saved state, with its settings."""
-    preset: Literal["paper", "small"] = "paper"
-    """paper: the paper's settings; small: minutes on two CPU cores (the default without data)."""
+    preset: Literal["paper", "small"] | None = None
+    """paper: the paper's settings; small: minutes on two CPU cores; default: paper with data, small without."""
 
     size: int = 1024
     """Side of the square that images are resized to, in pixels."""
@@ -97,10 +97,15 @@ class TrainSettings:
         """Whether the run has no data but the built-in set."""
         return not self.data and self.images is None
 
+    @property
+    def wants_small(self) -> bool:
+        """Whether the small preset's values are meant where no other is given."""
+        return self.preset == "small" or (self.preset is None and self.synthetic)
+
     def small(self) -> TrainSettings:
         """These settings with the small preset's values in place of the paper's."""
         return replace(
-            self, preset="small", size=192, width=0.25, steps=800, validate_every=100, learning_rate=2e-3,
+            self, size=192, width=0.25, steps=800, validate_every=100, learning_rate=2e-3,
             log_every=10, workers=0, synthetic_pairs=640,
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ from accelerate.utils import set_seed
 from dismodels.registry import create_model
 from dismodels.training.isnet import SegmentationTask
 from dismodels.training.loop import Plan
-from dismodels.training.run import Run
+from dismodels.training.run import Run, Trained
 from dismodels.training.settings import TrainSettings
 
 
@@ -27,8 +27,8 @@ class U2NetSettings(TrainSettings):
     """The full network (44.0 M parameters) or the small one (1.1 M)."""
 
 
-def train_u2net(run: Run) -> Path:
-    """U²-Net's one stage; the file of the best weights."""
+def train_u2net(run: Run) -> Trained:
+    """U²-Net's one stage."""
     settings = run.settings
     assert isinstance(settings, U2NetSettings)
     set_seed(settings.seed)

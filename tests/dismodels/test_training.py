@@ -286,6 +286,7 @@ def test_presets() -> None:
     assert parse("isnet", ["--size", "96"]).size == 96
     assert parse("isnet", ["--data", "x", "--preset", "small"]).width == ISNetSettings().small().width
     assert parse("isnet", ["--preset", "paper"]).size == 1024
+    assert parse("isnet", ["--preset=paper"]).size == 1024
     assert parse("u2net", ["--data", "x"]).size == 320
     paper = parse("isnet", ["--data", "x"])
     assert (paper.batch_size, paper.learning_rate, paper.steps, paper.validate_every) == (8, 1e-3, 100_000, 1000)
