@@ -193,16 +193,26 @@ def check_writable(path: Path) -> None:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Give a place beside path to write to; it becomes path in one step at the end, or is removed after an error."""
+    """Give a place beside path to write to; it becomes path in one step at the end, or is removed after an error.
+
+    Raises:
+        OSError: it cannot be written; the message names path, as that of a full disk does not by itself.
+    """
     beside = path.with_name(f".{uuid4().hex}.partial")
     try:
         yield beside
         beside.replace(path)
+    except OSError as error:
+        raise OSError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         beside.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file (UTF-8) in one step: a reader, or an interruption, never meets a half of it."""
+    """Write a text file (UTF-8) in one step: a reader, or an interruption, never meets a half of it.
+
+    Raises:
+        OSError: as `written_whole`.
+    """
     with written_whole(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="")

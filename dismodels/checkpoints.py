@@ -45,7 +45,7 @@ def save_checkpoint(model: SideOutputModel, path: Path, input_size: int | None =
             # Not save_file, which makes files that only their owner can read.
             beside.write_bytes(save(tensors, {_ORIGIN: json.dumps(origin)}))
     except OSError as error:
-        raise OSError(f"{path}: the weights could not be written: {error}") from error
+        raise OSError(f"the weights could not be written: {error}") from error
 
 
 def load_model(system: str, path: Path) -> SideOutputModel:

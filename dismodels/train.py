@@ -72,7 +72,7 @@ def train(system: str, arguments: list[str]) -> None:
     if accelerator.is_main_process:
         check_output(system, settings)
     with Journal(settings.output, accelerator.is_main_process) as journal:
-        if settings.synthetic:
+        if settings.synthetic and settings.wants_small:
             journal.say(NO_DATA.format(system=system))
         if not settings.wants_small and accelerator.device.type == "cpu":
             journal.say("No GPU: a run with the paper's settings takes months on a CPU; --preset small takes minutes.")

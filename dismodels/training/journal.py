@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 from torch.utils.tensorboard import SummaryWriter
 
-from dismetrics.files import write_whole
+from dismetrics.files import write_whole, written_whole
 from dismodels.data.folder import Progress
 from dismodels.data.images import Pixels
 
@@ -51,8 +51,9 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.bars.stop()
-        if self.board is not None:
-            self.board.close()
+        # What ended the run tells more than a writer that ends with it.
+        with suppress(OSError) if error else nullcontext():
+            self._close_board()
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""
@@ -67,8 +68,7 @@ class Journal:
         self.bar = self.bars.add_task(name, total=steps, completed=step, terms="")
         yield
         self.bars.remove_task(self.bar)
-        if self.board is not None:
-            self.board.close()
+        self._close_board()
 
     @contextmanager
     def preparing(self) -> Iterator[Progress]:
@@ -91,21 +91,27 @@ class Journal:
         """Log numbers at a step of a stage."""
         if not self.main:
             return
-        with self.log.open("a", encoding="utf-8") as file:
+        with _naming(self.log), self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"stage": stage, "step": step, **values}) + "\n")
         if self.board is not None:
-            for name, value in values.items():
-                self.board.add_scalar(name, value, step)
+            with _naming(self.output / "tensorboard"):
+                for name, value in values.items():
+                    self.board.add_scalar(name, value, step)
 
     def strip(self, stage: str, step: int, pixels: Pixels) -> None:
         """Keep a strip of pictures, uint8 (H, W, 3): in TensorBoard, and as the stage's latest ``strip.png``."""
         if not self.main:
             return
         if self.board is not None:
-            self.board.add_image("image, truth, prediction", pixels, step, dataformats="HWC")
-        beside = self.output / stage / "strip.png.partial"
-        Image.fromarray(pixels).save(beside, format="PNG")
-        beside.replace(self.output / stage / "strip.png")
+            with _naming(self.output / "tensorboard"):
+                self.board.add_image("image, truth, prediction", pixels, step, dataformats="HWC")
+        with written_whole(self.output / stage / "strip.png") as beside:
+            Image.fromarray(pixels).save(beside, format="PNG")
+
+    def _close_board(self) -> None:
+        if self.board is not None:
+            with _naming(self.output / "tensorboard"):
+                self.board.close()
 
     def _forget(self, stage: str, step: int) -> None:
         if not self.log.exists():
@@ -119,3 +125,12 @@ class Journal:
             if entry["stage"] != stage or (entry["step"] <= step and step):
                 kept.append(line + "\n")
         write_whole(self.log, "".join(kept))
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    # What the system says of a full disk names no file.
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -20,6 +20,7 @@ from dismodels import create_model
 from dismodels.train import main, parse
 from dismodels.training.draws import BatchSampler, Draw, DrawnPairs
 from dismodels.training.isnet import GTEncoderTask, ISNetSettings, SegmentationTask, share_side_convolutions
+from dismodels.training.journal import Journal
 from dismodels.training.loop import Standing, freeze_batch_norm
 from dismodels.training.strip import picture_strip
 
@@ -278,6 +279,15 @@ def test_full_disk_ends_the_run_with_whole_files(tmp_path: Path, room: int) -> N
     assert not list((tmp_path / "run").rglob("*.partial"))
     for file in (tmp_path / "run").rglob("*.safetensors"):
         assert load_file(file)
+
+
+def test_the_journal_names_what_it_cannot_write(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal, journal.stage("gt_encoder", 0, 1):
+        with pytest.raises(OSError, match=r"strip\.png: cannot be written"):
+            journal.strip("gt_encoder", 0, np.zeros((2, 2, 3), np.uint8))
+        (tmp_path / "log.jsonl").mkdir()
+        with pytest.raises(OSError, match=r"log\.jsonl: cannot be written"):
+            journal.scalars("gt_encoder", 0, {"loss": 1.0})
 
 
 def test_presets() -> None:
