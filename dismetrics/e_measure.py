@@ -1,23 +1,15 @@
 """Enhanced-alignment measure (E_phi) over 256 thresholds."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dismetrics.pairs import EPSILON, Images, Pair, Score, for_each_image
+from dismetrics.pairs import EPSILON, Images, Pair, for_each_image
+from dismetrics.threshold_curve import ThresholdCurve, over_thresholds
 
 
-class EMeasure(NamedTuple):
-    """E-measure of an image, or of each image of a batch."""
-
-    maximum: Score
-    mean: Score
-    adaptive: Score
-    curve: NDArray[np.float64]
-
-
-def e_measure(pred: Images, gt: Images) -> EMeasure:
+def e_measure(pred: Images, gt: Images) -> ThresholdCurve:
     """Enhanced alignment of the thresholded prediction with the truth at 256 thresholds; higher is better.
 
     With a = P - mean(P) and b = G - mean(G): E = sum (1 + 2 a b / (a^2 + b^2))^2 / 4 / (H W - 1). For a truth
@@ -31,8 +23,7 @@ def e_measure(pred: Images, gt: Images) -> EMeasure:
         gt: bool, or uint8 and true above 128; same shape.
 
     Returns:
-        maximum, mean and curve over the thresholds, which fall from 255 to 0 (value >= threshold), and the
-        value at the adaptive threshold, min(2 mean(pred), 1). Floats and float64 (256,); for a batch (B,), (B, 256).
+        Floats and a curve of float64 (256,); for a batch (B,) and (B, 256).
 
     Raises:
         TypeError, ValueError: as `dismetrics.pairs.for_each_image`.
@@ -43,11 +34,9 @@ def e_measure(pred: Images, gt: Images) -> EMeasure:
     return for_each_image(e_measure_of, pred, gt)
 
 
-def e_measure_of(pair: Pair) -> EMeasure:
+def e_measure_of(pair: Pair) -> ThresholdCurve:
     """E-measure of a pair."""
-    curve = _e(*pair.positives, pair.foreground, pair.size)
-    adaptive = _e(*pair.adaptive_positives, pair.foreground, pair.size)
-    return EMeasure(float(curve.max()), float(curve.mean()), float(adaptive), curve)
+    return over_thresholds(pair, lambda true, false: _e(true, false, pair.foreground, pair.size))
 
 
 def _e(true: Any, false: Any, foreground: int, size: int) -> NDArray[np.float64]:

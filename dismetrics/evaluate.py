@@ -14,6 +14,7 @@ from dismetrics.human_correction_effort import human_correction_effort_of
 from dismetrics.mean_absolute_error import mean_absolute_error_of
 from dismetrics.pairs import Images, Pair, pairs
 from dismetrics.s_measure import s_measure_of
+from dismetrics.threshold_curve import ThresholdCurve
 from dismetrics.weighted_f_measure import weighted_f_measure_of
 
 
@@ -149,14 +150,13 @@ def _average(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _f(image: Pair) -> dict[str, Any]:
-    f = f_measure_of(image)
-    return {"max_f": f.maximum, "mean_f": f.mean, "adaptive_f": f.adaptive, "f": f.curve}
-
-
-def _e(image: Pair) -> dict[str, Any]:
-    e = e_measure_of(image)
-    return {"max_e": e.maximum, "mean_e": e.mean, "adaptive_e": e.adaptive, "e": e.curve}
+def _by_threshold(key: str, values: ThresholdCurve) -> dict[str, Any]:
+    return {
+        f"max_{key}": values.maximum,
+        f"mean_{key}": values.mean,
+        f"adaptive_{key}": values.adaptive,
+        key: values.curve,
+    }
 
 
 def _hce(image: Pair) -> dict[str, Any]:
@@ -165,10 +165,10 @@ def _hce(image: Pair) -> dict[str, Any]:
 
 
 METRICS: Mapping[str, Callable[[Pair], dict[str, Any]]] = {
-    "f_measure": _f,
+    "f_measure": lambda image: _by_threshold("f", f_measure_of(image)),
     "weighted_f_measure": lambda image: {"weighted_f": weighted_f_measure_of(image)},
     "mean_absolute_error": lambda image: {"mae": mean_absolute_error_of(image)},
     "s_measure": lambda image: {"s": s_measure_of(image)},
-    "e_measure": _e,
+    "e_measure": lambda image: _by_threshold("e", e_measure_of(image)),
     "human_correction_effort": _hce,
 }

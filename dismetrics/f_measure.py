@@ -1,25 +1,17 @@
 """F-measure (F_beta) over 256 thresholds."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dismetrics.pairs import Images, Pair, Score, for_each_image
+from dismetrics.pairs import Images, Pair, for_each_image
+from dismetrics.threshold_curve import ThresholdCurve, over_thresholds
 
 BETA_SQUARED = 0.3
 
 
-class FMeasure(NamedTuple):
-    """F-measure of an image, or of each image of a batch."""
-
-    maximum: Score
-    mean: Score
-    adaptive: Score
-    curve: NDArray[np.float64]
-
-
-def f_measure(pred: Images, gt: Images) -> FMeasure:
+def f_measure(pred: Images, gt: Images) -> ThresholdCurve:
     """F-measure of precision and recall at 256 thresholds; higher is better.
 
     F = 1.3 precision recall / (0.3 precision + recall), 0 without a true positive.
@@ -33,8 +25,7 @@ def f_measure(pred: Images, gt: Images) -> FMeasure:
         gt: bool, or uint8 and true above 128; same shape.
 
     Returns:
-        maximum, mean and curve over the thresholds, which fall from 255 to 0 (value >= threshold), and the
-        value at the adaptive threshold, min(2 mean(pred), 1). Floats and float64 (256,); for a batch (B,), (B, 256).
+        Floats and a curve of float64 (256,); for a batch (B,) and (B, 256).
 
     Raises:
         TypeError, ValueError: as `dismetrics.pairs.for_each_image`.
@@ -44,11 +35,9 @@ def f_measure(pred: Images, gt: Images) -> FMeasure:
     return for_each_image(f_measure_of, pred, gt)
 
 
-def f_measure_of(pair: Pair) -> FMeasure:
+def f_measure_of(pair: Pair) -> ThresholdCurve:
     """F-measure of a pair."""
-    curve = _f(*pair.positives, pair.foreground)
-    adaptive = _f(*pair.adaptive_positives, pair.foreground)
-    return FMeasure(float(curve.max()), float(curve.mean()), float(adaptive), curve)
+    return over_thresholds(pair, lambda true, false: _f(true, false, pair.foreground))
 
 
 def _f(true: Any, false: Any, foreground: int) -> NDArray[np.float64]:

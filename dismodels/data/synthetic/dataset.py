@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from dismodels.data.synthetic.scene import LEVELS, SMALLEST, Scene, render, scene_name
+from dismodels.data.synthetic.scene import LEVELS, Scene, check_arguments, render, scene_name
 
 
 class SyntheticDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -26,14 +26,7 @@ class SyntheticDataset(Dataset[tuple[Tensor, Tensor]]):
     ) -> None:
         if length < 0:
             raise ValueError(f"length must be at least 0, got {length}")
-        if size < SMALLEST:
-            raise ValueError(f"size must be at least {SMALLEST} pixels, got {size}")
-        if seed < 0:
-            raise ValueError(f"seed must be at least 0, got {seed}")
-        if level is not None and level not in LEVELS:
-            raise ValueError(f"level must be 1, 2, 3, 4 or None, got {level}")
-        if not 0.0 <= contrast <= 1.0:
-            raise ValueError(f"contrast must lie in [0, 1], got {contrast}")
+        check_arguments(size, seed, level, contrast)
         self.length = length
         self.size = size
         self.seed = seed

@@ -61,12 +61,10 @@ def render(
         of NumPy or OpenCV; a scene that would show a photograph which the installed scikit-image does not ship shows
         a pattern there.
     """
-    height, width = _checked_size(size)
-    for argument, value in (("seed", seed), ("index", index)):
-        if value < 0:
-            raise ValueError(f"{argument} must be at least 0, got {value}")
-    if not 0.0 <= contrast <= 1.0:
-        raise ValueError(f"contrast must lie in [0, 1], got {contrast}")
+    check_arguments(size, seed, level, contrast)
+    if index < 0:
+        raise ValueError(f"index must be at least 0, got {index}")
+    height, width = (size, size) if isinstance(size, int) else size
     rng, kind, level = _begin(seed, index, level)
 
     canvas, supersampling = _draw_object(rng, kind, level, height, width)
@@ -94,8 +92,6 @@ def scene_name(seed: int, level: int | None, index: int) -> str:
 def _begin(seed: int, index: int, level: int | None) -> tuple[np.random.Generator, Kind, int]:
     if level is None:
         level = int(np.random.default_rng(np.random.SeedSequence((seed, index))).choice(LEVELS))
-    if level not in LEVELS:
-        raise ValueError(f"level must be 1, 2, 3, 4 or None, got {level}")
     rng = np.random.default_rng(np.random.SeedSequence((seed, index, level)))
     kinds = [kind for kind in KINDS if level in kind.levels]
     return rng, kinds[rng.integers(len(kinds))], level
@@ -106,11 +102,16 @@ def _name(kind: Kind, seed: int, index: int) -> str:
     return f"{groups.index(kind.group) + 1}#{kind.group}#{KINDS.index(kind) + 1}#{kind.category}#{seed:04d}_{index:06d}"
 
 
-def _checked_size(size: int | tuple[int, int]) -> tuple[int, int]:
-    height, width = (size, size) if isinstance(size, int) else size
-    if min(height, width) < SMALLEST:
-        raise ValueError(f"size must be at least {SMALLEST} pixels a side, got {size}")
-    return height, width
+def check_arguments(size: int | tuple[int, int], seed: int, level: int | None, contrast: float) -> None:
+    """Raise ValueError unless `render` can work with these arguments of it."""
+    if (size if isinstance(size, int) else min(size)) < SMALLEST:
+        raise ValueError(f"size must be at least {SMALLEST} pixels, got {size}")
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}")
+    if level is not None and level not in LEVELS:
+        raise ValueError(f"level must be 1, 2, 3, 4 or None, got {level}")
+    if not 0.0 <= contrast <= 1.0:
+        raise ValueError(f"contrast must lie in [0, 1], got {contrast}")
 
 
 def _draw_object(rng: np.random.Generator, kind: Kind, level: int, height: int, width: int) -> tuple[Bytes, int]:

@@ -12,8 +12,7 @@ from pathlib import Path
 import cv2
 from PIL import Image
 
-from dismodels.data.synthetic.dataset import SyntheticDataset
-from dismodels.data.synthetic.scene import LEVELS, render
+from dismodels.data.synthetic.scene import LEVELS, check_arguments, render
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def write_set(
         raise ValueError(f"count must be at least 1, got {count}")
     if workers < 0:
         raise ValueError(f"workers must be at least 0, got {workers}")
-    SyntheticDataset(count, size, seed, contrast=contrast)  # checks the rest before anything is written
+    check_arguments(size, seed, None, contrast)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise FileExistsError(f"{output} is not an empty folder: choose another --output or empty it first")
     output.parent.mkdir(parents=True, exist_ok=True)
