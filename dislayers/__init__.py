@@ -1,8 +1,9 @@
 """Building blocks of dichotomous image segmentation networks."""
 
 from dislayers.conv_norm_act import ConvNormAct
+from dislayers.morphology import dilate, erode
 from dislayers.rsu import RSU, DilatedRSU
 from dislayers.upsample import upsample
 from dislayers.upsample_concat import upsample_concat
 
-__all__ = ["RSU", "ConvNormAct", "DilatedRSU", "upsample", "upsample_concat"]
+__all__ = ["RSU", "ConvNormAct", "DilatedRSU", "dilate", "erode", "upsample", "upsample_concat"]

@@ -1,0 +1,16 @@
+// What the bindings call: one function an op and device.
+#pragma once
+
+#include "morphology.h"
+
+namespace dislayers {
+
+void dilate_cpu(const Dilation& task, int64_t threads, int instruction_set);
+
+// Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. A cudaError.
+constexpr int64_t dilate_cuda_iterations = 32;
+int dilate_cuda(const Dilation& task, void* stream);
+
+const char* cuda_error_text(int error);
+
+}  // namespace dislayers

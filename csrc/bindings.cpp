@@ -1,0 +1,82 @@
+// dislayers._C: addresses, sizes, strides and a stream come from Python, which owns every tensor and checked it.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "api.h"
+#include "instruction_set.h"
+
+namespace py = pybind11;
+using namespace dislayers;
+
+namespace {
+
+using Size = std::tuple<int64_t, int64_t, int64_t>;
+using Strides = std::pair<int64_t, int64_t>;
+
+Dilation dilation(uintptr_t mask, Strides mask_strides, uintptr_t within, Strides within_strides, uintptr_t out,
+                  Size size, int64_t iterations, bool flip) {
+    const auto [batch, height, width] = size;
+    if (batch < 1 || height < 1 || width < 1 || iterations < 0 || !mask || !out)
+        throw std::invalid_argument("an image of at least one pixel and iterations of at least 0 are expected");
+    Dilation task;
+    task.mask = reinterpret_cast<const uint8_t*>(mask);
+    task.within = reinterpret_cast<const uint8_t*>(within);
+    task.out = reinterpret_cast<uint8_t*>(out);
+    task.batch = batch;
+    task.height = height;
+    task.width = width;
+    std::tie(task.mask_stride_batch, task.mask_stride_row) = mask_strides;
+    std::tie(task.within_stride_batch, task.within_stride_row) = within_strides;
+    task.iterations = iterations;
+    task.flip = flip;
+    return task;
+}
+
+int best() { return static_cast<int>(best_instruction_set()); }
+
+std::vector<std::string> instruction_sets() {
+#define NAME(SET) #SET,
+    const std::vector<std::string> built = {EVERY_INSTRUCTION_SET(NAME)};
+#undef NAME
+    return {built.begin(), built.begin() + best() + 1};
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_C, module) {
+    module.doc() = "Compiled kernels of dislayers; called by the ops, which check their arguments.";
+    module.def("instruction_sets", &instruction_sets, "Those that this processor runs, best last.");
+    module.def(
+        "dilate_cpu",
+        [](uintptr_t mask, Strides mask_strides, uintptr_t within, Strides within_strides, uintptr_t out, Size size,
+           int64_t iterations, bool flip, int64_t threads, int instruction_set) {
+            if (instruction_set < 0 || instruction_set > best())
+                throw std::invalid_argument("instruction_set must be an index into instruction_sets()");
+            const auto task = dilation(mask, mask_strides, within, within_strides, out, size, iterations, flip);
+            const py::gil_scoped_release released;
+            dilate_cpu(task, threads, instruction_set);
+        },
+        py::arg("mask"), py::arg("mask_strides"), py::arg("within"), py::arg("within_strides"), py::arg("out"),
+        py::arg("size"), py::arg("iterations"), py::arg("flip"), py::arg("threads"), py::arg("instruction_set"));
+#if defined(DISLAYERS_CUDA)
+    module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
+    module.def(
+        "dilate_cuda",
+        [](uintptr_t mask, Strides mask_strides, uintptr_t within, Strides within_strides, uintptr_t out, Size size,
+           int64_t iterations, bool flip, uintptr_t stream) {
+            if (iterations > dilate_cuda_iterations) throw std::invalid_argument("too many iterations for one call");
+            const auto task = dilation(mask, mask_strides, within, within_strides, out, size, iterations, flip);
+            const py::gil_scoped_release released;
+            if (const int error = dilate_cuda(task, reinterpret_cast<void*>(stream)))
+                throw std::runtime_error(std::string("dilate_cuda: ") + cuda_error_text(error));
+        },
+        py::arg("mask"), py::arg("mask_strides"), py::arg("within"), py::arg("within_strides"), py::arg("out"),
+        py::arg("size"), py::arg("iterations"), py::arg("flip"), py::arg("stream"));
+#endif
+}

@@ -1,0 +1,71 @@
+"""Checks of what users pass, each with a text that names the argument, what came and what was expected.
+
+None reads a value from the device, and all can be traced by torch.compile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor
+
+
+def _described(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)} on {value.device.type}"
+    return f"{type(value).__name__} {value!r}"
+
+
+def mask(name: str, value: object) -> None:
+    """A bool or uint8 tensor (..., H, W)."""
+    if not isinstance(value, Tensor) or value.dtype not in (torch.bool, torch.uint8):
+        raise TypeError(f"{name} must be a bool or uint8 tensor (..., H, W), got {_described(value)}")
+    if value.ndim < 2:
+        raise ValueError(f"{name} must have the shape (..., H, W), got {_described(value)}")
+
+
+def floating(name: str, value: object) -> None:
+    """A tensor of a floating dtype."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        raise TypeError(f"{name} must be a floating tensor, got {_described(value)}")
+
+
+def matching(name: str, value: Tensor, like_name: str, like: Tensor) -> None:
+    """Same shape and device as another argument."""
+    if value.shape != like.shape or value.device != like.device:
+        raise ValueError(
+            f"{name} must have the shape and device of {like_name}, got {_described(value)} for {_described(like)}"
+        )
+
+
+def on_supported_device(name: str, value: Tensor) -> None:
+    """On the CPU or a CUDA device; meta and fake tensors of compilers pass as well."""
+    if value.device.type not in ("cpu", "cuda", "meta"):
+        raise ValueError(f"{name} must be on cpu or cuda, got {_described(value)}")
+
+
+def count(name: str, value: object) -> None:
+    """An int of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, torch.SymInt)):
+        raise TypeError(f"{name} must be an int of at least 0, got {_described(value)}")
+    if value < 0:
+        raise ValueError(f"{name} must be at least 0, got {value}")
+
+
+def one_of(name: str, value: object, choices: Collection[str]) -> None:
+    """One of a few words."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def real(name: str, value: object) -> None:
+    """A tensor of a bool, integer or floating dtype."""
+    if not isinstance(value, Tensor) or value.is_complex():
+        raise TypeError(f"{name} must be a bool, integer or floating tensor, got {_described(value)}")
+
+
+def within(name: str, value: float, least: float, most: float) -> None:
+    """A number of a closed range."""
+    if not least <= value <= most:
+        raise ValueError(f"{name} must be in [{least}, {most}], got {value}")

@@ -1,0 +1,75 @@
+"""Launching Triton kernels: whether they can run, in which blocks, and what is compiled ahead of time.
+
+Rule for large tensors: a program adds its 64-bit start to the pointer once; offsets inside its block are 32 bits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import torch
+
+
+def triton_missing(device: str) -> str:
+    """Why Triton kernels cannot run on a kind of device, "" if they can."""
+    if find_spec("triton") is None:
+        return "triton is not installed"
+    if device == "cpu" and os.environ.get("TRITON_INTERPRET", "0") not in ("1", "true", "on"):
+        return "TRITON_INTERPRET is not 1"
+    return ""
+
+
+class Blocks(NamedTuple):
+    """How a kernel is cut into programs: elements a program, warps a program."""
+
+    elements: int
+    warps: int
+
+
+BlockTable = Mapping[str, Sequence[tuple[int, Blocks]]]
+"""For "sm_90" and the like, and "default": (elements of the tensor up to which it holds, blocks), ascending."""
+
+
+@cache
+def architecture(device: torch.device) -> str:
+    """The name of a GPU's architecture, "sm_90"; "cpu" under Triton's interpreter."""
+    if device.type != "cuda":
+        return "cpu"
+    major, minor = torch.cuda.get_device_capability(device)
+    return f"sm_{major}{minor}"
+
+
+def blocks_for(table: BlockTable, device: torch.device, elements: int) -> Blocks:
+    """The row of a launch table for a device and a size; the last row holds for all larger sizes."""
+    rows = table.get(architecture(device), table["default"])
+    return next((blocks for limit, blocks in rows if elements <= limit), rows[-1][1])
+
+
+@dataclass(frozen=True)
+class AheadOfTime:
+    """A variant of a Triton kernel that the static proof compiles for every GPU architecture.
+
+    Args:
+        name: of the variant, for the report.
+        kernel: the ``triton.jit`` function.
+        signature: Triton types of the arguments that are no constants ("*bf16", "i32", "fp32").
+        constants: values of the constexpr arguments.
+        warps: a program.
+        elements: a program, for the count of instructions an element; 0 where the kernel loops.
+        budget: instructions an element that the kernel may have.
+        aligned: names of arguments that are divisible by 16 (pointers and sizes).
+    """
+
+    name: str
+    kernel: Any
+    signature: Mapping[str, str]
+    constants: Mapping[str, Any]
+    warps: int
+    elements: int = 0
+    budget: float = float("inf")
+    aligned: Sequence[str] = field(default=())

@@ -1,0 +1,40 @@
+"""Layouts that kernels take as they are, and copies of the rest; used alike by implementations and fakes."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def image_planes(tensor: Tensor) -> Tensor:
+    """(..., H, W) as (B, H, W) with unit stride along W: a view where there is one, else a copy."""
+    planes = tensor.reshape(math.prod(tensor.shape[:-2]), *tensor.shape[-2:])
+    return planes if planes.stride(-1) == 1 else planes.contiguous()
+
+
+def dense_samples(tensor: Tensor) -> Tensor:
+    """A tensor (B, ...) of which each sample fills one stretch of memory: itself, else a copy.
+
+    Any order of the inner dimensions will do, so channels_last stays as it is; samples may lie apart.
+    """
+    expected = 1
+    for stride, size in sorted(zip(tensor.stride()[1:], tensor.shape[1:], strict=True)):
+        if size != 1 and stride != expected:
+            return tensor.clone(memory_format=torch.preserve_format)
+        expected *= size
+    apart = tensor.shape[0] <= 1 or tensor.stride(0) >= expected
+    return tensor if apart else tensor.clone(memory_format=torch.preserve_format)
+
+
+def flat_samples(tensor: Tensor) -> Tensor:
+    """The dense samples of a tensor (B, ...) in the order of memory, as a view (B, N)."""
+    return tensor.as_strided((tensor.shape[0], math.prod(tensor.shape[1:])), (tensor.stride(0), 1))
+
+
+def same_layout(tensor: Tensor, like: Tensor) -> Tensor:
+    """The tensor with the inner strides of ``like``, which has its shape: itself, else a copy."""
+    if all(a == b or n == 1 for a, b, n in zip(tensor.stride()[1:], like.stride()[1:], like.shape[1:], strict=True)):
+        return tensor
+    return torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)

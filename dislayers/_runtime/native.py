@@ -1,0 +1,36 @@
+"""The compiled extension ``dislayers._C``, or the reason why it is not there."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from pathlib import Path
+from types import ModuleType
+
+_RECORD = Path(__file__).parent.parent / "_C.json"
+
+
+def _build_record() -> dict[str, str]:
+    """What setup.py built for each device: "built", or why not."""
+    if not _RECORD.exists():
+        return dict.fromkeys(("cpu", "cuda"), "dislayers was not installed (no build record)")
+    record: dict[str, str] = json.loads(_RECORD.read_text())
+    return record
+
+
+def _load() -> tuple[ModuleType | None, dict[str, str]]:
+    record = _build_record()
+    if os.environ.get("DISLAYERS_NATIVE") == "off":
+        return None, dict.fromkeys(record, "DISLAYERS_NATIVE=off")
+    if record["cpu"] != "built":
+        return None, {device: f"not built: {why}" for device, why in record.items()}
+    try:
+        module = importlib.import_module("dislayers._C")
+    except ImportError as error:
+        return None, dict.fromkeys(record, f"dislayers._C does not load: {error}")
+    return module, {device: "" if why == "built" else f"not built: {why}" for device, why in record.items()}
+
+
+extension, missing = _load()
+"""The module, or None; and for "cpu" and "cuda" why its kernels cannot run, "" if they can."""
