@@ -10,8 +10,9 @@ namespace {
 constexpr int tile_rows = 64;
 constexpr int tile_words = 8;
 constexpr int threads = 256;
-// One word on either side holds the halo of every iteration; a word and a row of zeros go around it.
-constexpr int stride = tile_words + 3;
+// One word on either side holds the halo of every iteration (what spills in from the row before takes one more to get
+// through it); a row of zeros lies above and below.
+constexpr int stride = tile_words + 2;
 constexpr int most_rows = tile_rows + 2 * static_cast<int>(dilate_cuda_iterations) + 2;
 static_assert(dilate_cuda_iterations <= 32, "the halo is one word wide");
 
@@ -53,7 +54,7 @@ __global__ void __launch_bounds__(threads) dilate_kernel(Dilation task) {
     for (int i = threadIdx.x; i < rows * stride; i += blockDim.x) {
         const int row_in_tile = i / stride, word_in_tile = i % stride;
         const int64_t row = top + row_in_tile, column = left + 32 * word_in_tile;
-        const bool spare = row_in_tile == 0 || row_in_tile == rows - 1 || word_in_tile == stride - 1;
+        const bool spare = row_in_tile == 0 || row_in_tile == rows - 1;
         const int64_t count = at_most_word(task.width - column);
         uint32_t word = 0, allowed = 0;
         if (!spare && row >= 0 && row < task.height && column >= 0 && count > 0) {

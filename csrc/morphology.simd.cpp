@@ -13,23 +13,24 @@ namespace dislayers {
 namespace DISLAYERS_INSTRUCTION_SET {
 namespace {
 
-// As many words as one register holds.
-#if !defined(__GNUC__)
-using Vector = uint64_t;
-Vector word_before(Vector previous, Vector) { return previous; }
-Vector word_after(Vector, Vector following) { return following; }
-#elif defined(__AVX512F__)
+// As many words as one register holds, and the same moved by one word: b after a.
+#if defined(__AVX512F__)
 using Vector = uint64_t __attribute__((vector_size(64)));
-Vector word_before(Vector a, Vector b) { return __builtin_shufflevector(a, b, 7, 8, 9, 10, 11, 12, 13, 14); }
-Vector word_after(Vector a, Vector b) { return __builtin_shufflevector(a, b, 1, 2, 3, 4, 5, 6, 7, 8); }
+Vector from(Vector a, Vector b, int64_t first) {
+    const __m512i places = _mm512_add_epi64(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), _mm512_set1_epi64(first));
+    return (Vector)_mm512_permutex2var_epi64((__m512i)a, places, (__m512i)b);
+}
+Vector word_before(Vector a, Vector b) { return from(a, b, 7); }
+Vector word_after(Vector a, Vector b) { return from(a, b, 1); }
 #elif defined(__AVX2__)
 using Vector = uint64_t __attribute__((vector_size(32)));
-Vector word_before(Vector a, Vector b) { return __builtin_shufflevector(a, b, 3, 4, 5, 6); }
-Vector word_after(Vector a, Vector b) { return __builtin_shufflevector(a, b, 1, 2, 3, 4); }
+__m256i middle(Vector a, Vector b) { return _mm256_permute2x128_si256((__m256i)a, (__m256i)b, 0x21); }
+Vector word_before(Vector a, Vector b) { return (Vector)_mm256_alignr_epi8((__m256i)b, middle(a, b), 8); }
+Vector word_after(Vector a, Vector b) { return (Vector)_mm256_alignr_epi8(middle(a, b), (__m256i)a, 8); }
 #else
-using Vector = uint64_t __attribute__((vector_size(16)));
-Vector word_before(Vector a, Vector b) { return __builtin_shufflevector(a, b, 1, 2); }
-Vector word_after(Vector a, Vector b) { return __builtin_shufflevector(a, b, 1, 2); }
+using Vector = uint64_t;
+Vector word_before(Vector a, Vector) { return a; }
+Vector word_after(Vector, Vector b) { return b; }
 #endif
 constexpr int64_t vector_words = sizeof(Vector) / sizeof(uint64_t);
 
@@ -144,13 +145,12 @@ void dilate_rows(const Dilation& task, int64_t image, int64_t first, int64_t las
     }
 
     const uint8_t* mask = task.mask + image * task.mask_stride_batch;
-    const uint8_t* only = task.within + image * task.within_stride_batch;
     for (int64_t row = halo_first; row < halo_last; ++row) {
         uint64_t* packed = now + (row - halo_first) * stride;
         pack_row(mask + row * task.mask_stride_row, task.width, flip, packed, stride);
         if (task.within) {
-            uint64_t* allowed = within + (row - halo_first) * stride;
-            pack_row(only + row * task.within_stride_row, task.width, 0, allowed, stride);
+            const uint8_t* only = task.within + image * task.within_stride_batch + row * task.within_stride_row;
+            pack_row(only, task.width, 0, within + (row - halo_first) * stride, stride);
         }
     }
     // Without `within`, one row says for all which bits are part of the image.

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
 def dilate(mask: Tensor, iterations: int, within: Tensor | None) -> Tensor:
     """Every iteration sets the four neighbours of each set pixel, then clears what is not within."""
     now = mask != 0
+    allowed = None if within is None else within != 0
     for _ in range(iterations):
         grown = now.clone()
         grown[..., 1:, :] |= now[..., :-1, :]
         grown[..., :-1, :] |= now[..., 1:, :]
         grown[..., 1:] |= now[..., :-1]
         grown[..., :-1] |= now[..., 1:]
-        now = grown if within is None else grown & (within != 0)
+        if allowed is not None:
+            grown &= allowed
+        if torch.equal(grown, now):  # nothing changes any more, however many iterations are left
+            break
+        now = grown
     return now
 
 
