@@ -20,7 +20,7 @@ from setuptools.errors import CCompilerError, ExecError, PlatformError
 
 WINDOWS = sys.platform == "win32"
 X86 = platform.machine().lower() in ("x86_64", "amd64") and not WINDOWS
-STANDARD = ["/std:c++17", "/O2", "/EHsc"] if WINDOWS else ["-std=c++17", "-O3", "-fvisibility=hidden"]
+STANDARD = ["/std:c++17", "/O2", "/EHsc"] if WINDOWS else ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"]
 INSTRUCTION_SETS = {
     "baseline": [],
     "avx2": ["-march=x86-64-v3"],
@@ -38,6 +38,8 @@ def in_one_line(error: BaseException) -> str:
     cause = error.__cause__ or error.__context__ or error
     if isinstance(cause, subprocess.CalledProcessError):
         return f"{Path(cause.cmd[0]).name} failed with exit status {cause.returncode} (pip install -v shows its errors)"
+    if isinstance(cause, FileNotFoundError):
+        return f"no C++ compiler ({cause.filename} was not found)"
     return str(error)
 
 
@@ -101,7 +103,7 @@ class BuildKernels(build_ext):
         except (CCompilerError, ExecError, PlatformError, OSError) as error:
             self.record = {"cpu": in_one_line(error), "cuda": "the extension could not be built"}
             if wanted() != "auto":
-                raise
+                raise SystemExit(f"DISLAYERS_NATIVE={wanted()}: {self.record['cpu']}") from error
 
     def compile_host(self, extension: Extension, with_cuda: bool) -> list[str]:
         """The objects of all C++ sources."""
