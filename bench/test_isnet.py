@@ -4,7 +4,6 @@ On a GPU at the paper's 1024x1024; on a CPU at 256x256, batch 1, in fp32 and eag
 memory in GiB.
 """
 
-from collections.abc import Callable
 from contextlib import nullcontext
 
 import pytest
@@ -12,32 +11,13 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
+from bench.measure import DEVICE, GPU, measure
 from dislosses import deep_supervision_loss
 from dismodels import create_model
 
-GPU = torch.cuda.is_available()
-DEVICE = "cuda" if GPU else "cpu"
 SIZE = 1024 if GPU else 256
 PRECISIONS = ["fp32", "bf16"] if GPU else ["fp32"]
 MODES = ["eager", "compiled"] if GPU else ["eager"]
-
-
-def synchronise() -> None:
-    if GPU:
-        torch.cuda.synchronize()
-
-
-def measure(benchmark: BenchmarkFixture, work: Callable[[], object]) -> None:
-    def finished() -> None:
-        work()
-        synchronise()
-
-    finished()
-    if GPU:
-        torch.cuda.reset_peak_memory_stats()
-    benchmark.pedantic(finished, rounds=20 if GPU else 5, warmup_rounds=3 if GPU else 1)
-    if GPU:
-        benchmark.extra_info["peak_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 3)
 
 
 def build(mode: str) -> torch.nn.Module:

@@ -22,10 +22,10 @@ def dense_samples(tensor: Tensor) -> Tensor:
     expected = 1
     for stride, size in sorted(zip(tensor.stride()[1:], tensor.shape[1:], strict=True)):
         if size != 1 and stride != expected:
-            return tensor.clone(memory_format=torch.preserve_format)
+            return tensor.contiguous()
         expected *= size
     apart = tensor.shape[0] <= 1 or tensor.stride(0) >= expected
-    return tensor if apart else tensor.clone(memory_format=torch.preserve_format)
+    return tensor if apart else tensor.contiguous()
 
 
 def flat_samples(tensor: Tensor) -> Tensor:

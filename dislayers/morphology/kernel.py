@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dislayers._runtime.layout import image_planes
 from dislayers._runtime.native import extension
+from dislayers.morphology.reference import enough
 
 
 def _addressed(planes: Tensor | None) -> tuple[int, tuple[int, int]]:
@@ -27,16 +28,10 @@ def _run(mask: Tensor, within: Tensor | None, iterations: int, flip: bool) -> Te
     return out if dense is out else out.copy_(dense.view(mask.shape))
 
 
-def _enough(iterations: int, planes: Tensor, within: Tensor | None) -> int:
-    """No more iterations than can change anything: across the image, or through all of a winding corridor."""
-    _, height, width = planes.shape
-    return min(iterations, height + width if within is None else height * width)
-
-
 def _dilate_cpu(planes: Tensor, within: Tensor | None, out: Tensor, iterations: int, flip: bool) -> None:
     assert extension is not None
     best = len(extension.instruction_sets()) - 1
-    size, steps = tuple(planes.shape), _enough(iterations, planes, within)
+    size, steps = tuple(planes.shape), enough(planes, iterations, within)
     extension.dilate_cpu(
         *_addressed(planes), *_addressed(within), out.data_ptr(), size, steps, flip, torch.get_num_threads(), best
     )
@@ -45,7 +40,7 @@ def _dilate_cpu(planes: Tensor, within: Tensor | None, out: Tensor, iterations: 
 def _dilate_cuda(planes: Tensor, within: Tensor | None, iterations: int, flip: bool) -> Tensor:
     assert extension is not None
     size, most = tuple(planes.shape), extension.dilate_cuda_iterations
-    left = _enough(iterations, planes, within)
+    left = enough(planes, iterations, within)
     with torch.cuda.device(planes.device):
         stream = torch.cuda.current_stream().cuda_stream
         while True:

@@ -1,0 +1,233 @@
+"""Compile every GPU kernel for every architecture without a GPU, and check what came out.
+
+``python -m bench.static`` prints registers, memory and instructions of each kernel, writes them as JSON, and fails if a
+kernel spills, has a stack frame, touches local memory or needs more instructions an element than its budget.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.box import MARKDOWN
+from rich.console import Console
+from rich.table import Table
+
+import dislayers
+import dislosses
+from bench.machine_code import Figures, MissingToolError, find_nvdisasm, read_kernels, source_name
+from dislayers._runtime.launch import AheadOfTime
+
+ARCHITECTURES = (80, 90, 100)
+PACKAGES = (dislayers, dislosses)
+NVCC_FLAGS = ("-std=c++17", "-O3", "-cubin", "-Xptxas=-v", "-Werror=all-warnings")
+HOST_FLAGS = () if sys.platform == "win32" else ("-Xcompiler=-Wall,-Wextra",)
+COLUMNS = ("registers", "shared bytes", "stack, spills, local", "widest load", "SASS", "an element", "budget")
+FORBIDDEN = ("stack", "spill_stores", "spill_loads", "local_loads", "local_stores")
+
+
+class CompileError(Exception):
+    """What a compiler said."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A kernel as it is for one architecture."""
+
+    kernel: str
+    architecture: str
+    figures: Figures
+    instructions_an_element: float | None = None
+    budget: float | None = None
+
+    def faults(self) -> Iterator[str]:
+        """What must not be, in one line each."""
+        where = f"{self.kernel} for {self.architecture}"
+        for name in FORBIDDEN:
+            if figure := getattr(self.figures, name):
+                yield f"{where}: {name.replace('_', ' ')} {figure}, expected 0"
+        each = self.instructions_an_element
+        if each is not None and self.budget is not None and each > self.budget:
+            yield f"{where}: {each:g} instructions an element, budget {self.budget:g}"
+
+
+def nvcc_version() -> str:
+    """The version of the CUDA compiler on the PATH."""
+    if shutil.which("nvcc") is None:
+        raise MissingToolError("no nvcc on the PATH")
+    text = subprocess.run(["nvcc", "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"V([\d.]+)", text)
+    return found[1] if found else "unknown"
+
+
+def triton_version() -> str:
+    """The version of Triton, whose kernels must be compiled, not interpreted."""
+    if find_spec("triton") is None:
+        raise MissingToolError("Triton is not installed")
+    if os.environ.get("TRITON_INTERPRET", "0") in ("1", "true", "on"):
+        raise MissingToolError("TRITON_INTERPRET is set, so there is nothing to compile")
+    return version("triton")
+
+
+def compile_cuda(folder: Path) -> Iterator[Compiled]:
+    """Every kernel of ``csrc/*.cu``, compiled with warnings as errors."""
+    for source in sorted((Path(__file__).parent.parent / "csrc").glob("*.cu")):
+        for architecture in ARCHITECTURES:
+            cubin = folder / f"{source.stem}.{architecture}.cubin"
+            command = ["nvcc", *NVCC_FLAGS, *HOST_FLAGS, f"-arch=sm_{architecture}", str(source), "-o", str(cubin)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise CompileError(f"nvcc {source.name} for sm_{architecture}: {(done.stderr + done.stdout).strip()}")
+            for name, figures in read_kernels(done.stderr + done.stdout, cubin).items():
+                yield Compiled(f"{source.stem} {source_name(name)}", f"sm_{architecture}", figures)
+
+
+def triton_variants() -> Iterator[AheadOfTime]:
+    """What the kernel modules of all ops list."""
+    for package in PACKAGES:
+        for module in pkgutil.iter_modules(package.__path__):
+            name = f"{package.__name__}.{module.name}.kernel"
+            if module.ispkg and not module.name.startswith("_") and find_spec(name):
+                yield from getattr(importlib.import_module(name), "AHEAD_OF_TIME", ())
+
+
+def compile_triton(folder: Path) -> Iterator[Compiled]:
+    """Every variant of every Triton kernel, compiled as its launcher would."""
+    for variant in triton_variants():
+        for architecture in ARCHITECTURES:
+            figures = _triton_figures(variant, architecture, folder / "triton.cubin")
+            each = figures.instructions * 32 * variant.warps / variant.elements if variant.elements else None
+            yield Compiled(
+                variant.name,
+                f"sm_{architecture}",
+                figures,
+                None if each is None else round(each, 2),
+                variant.budget if variant.budget < float("inf") else None,
+            )
+
+
+def _triton_figures(variant: AheadOfTime, architecture: int, cubin: Path) -> Figures:
+    import triton
+    from triton import knobs
+    from triton.backends.compiler import GPUTarget
+    from triton.errors import TritonError
+
+    names = variant.kernel.arg_names
+    types = dict.fromkeys(variant.constants, "constexpr") | dict(variant.signature)
+    source = triton.compiler.ASTSource(
+        variant.kernel,
+        {name: types[name] for name in names},
+        dict(variant.constants),
+        {(names.index(name),): [["tt.divisibility", 16]] for name in variant.aligned},
+    )
+    log = io.StringIO()
+    with knobs.nvidia.scope(), knobs.compilation.scope(), redirect_stdout(log):
+        knobs.nvidia.dump_ptxas_log = True
+        knobs.compilation.always_compile = True
+        target, options = GPUTarget("cuda", architecture, 32), {"num_warps": variant.warps, "enable_fp_fusion": True}
+        try:
+            compiled: Any = triton.compile(source, target=target, options=options)
+        except TritonError as error:
+            raise CompileError(f"{variant.name} for sm_{architecture}: {error}") from error
+    cubin.write_bytes(compiled.asm["cubin"])
+    (figures,) = read_kernels(log.getvalue(), cubin).values()
+    # Triton asks for shared memory at launch, so ptxas does not see it.
+    return Figures(**asdict(figures) | {"shared": figures.shared + compiled.metadata.shared})
+
+
+def table(kernels: list[Compiled]) -> Table:
+    """One row a kernel, as Markdown; the figures of a cell are for the architectures in order."""
+    result = Table(box=MARKDOWN)
+    result.add_column(
+        f"kernel, for {' / '.join(dict.fromkeys(kernel.architecture for kernel in kernels))}", no_wrap=True
+    )
+    for heading in COLUMNS:
+        result.add_column(heading, justify="right")
+    for name in dict.fromkeys(kernel.kernel for kernel in kernels):
+        variants = [_amounts(kernel) for kernel in kernels if kernel.kernel == name]
+        result.add_row(name, *(_cell(figures) for figures in zip(*variants, strict=True)))
+    return result
+
+
+def _cell(figures: tuple[str, ...]) -> str:
+    return figures[0] if len(set(figures)) == 1 else " / ".join(figures)
+
+
+def _amounts(kernel: Compiled) -> list[str]:
+    figures = kernel.figures
+    amounts = (
+        figures.registers,
+        figures.shared,
+        sum(getattr(figures, name) for name in FORBIDDEN),
+        figures.widest_load,
+        figures.instructions,
+        kernel.instructions_an_element,
+        kernel.budget,
+    )
+    return ["" if amount is None else f"{amount:g}" for amount in amounts]
+
+
+def write(path: Path, versions: dict[str, str | None], kernels: list[Compiled]) -> None:
+    """Beside, then renamed: the file is whole or as it was."""
+    rows = [asdict(kernel) for kernel in kernels]
+    rows = [{"kernel": row["kernel"], "architecture": row["architecture"], **row.pop("figures"), **row} for row in rows]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(path.suffix + ".part")
+    beside.write_text(json.dumps({"versions": versions, "kernels": rows}, indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
+
+
+def main(output: Path = Path(__file__).parent / "results" / "static.json", require: bool = False) -> int:
+    """Compile every GPU kernel for sm_80, sm_90 and sm_100 and check registers, memory and instructions.
+
+    Args:
+        output: the JSON file.
+        require: fail where nvcc or Triton is missing, instead of leaving its part out.
+    """
+    parts: dict[str, tuple[Callable[[], str], Callable[[Path], Iterator[Compiled]]]] = {
+        "nvcc": (nvcc_version, compile_cuda),
+        "triton": (triton_version, compile_triton),
+    }
+    versions: dict[str, str | None] = {}
+    kernels: list[Compiled] = []
+    for part, (found_version, compiled) in parts.items():
+        try:
+            find_nvdisasm()
+            versions[part] = found_version()
+        except MissingToolError as missing:
+            versions[part] = None
+            print(f"{part}: left out, {missing}", file=sys.stderr)
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                kernels += compiled(Path(folder))
+            except CompileError as error:
+                print(error, file=sys.stderr)
+                return 1
+    if kernels:
+        Console(width=200).print(table(kernels))
+        write(output, versions, kernels)
+    faults = [fault for kernel in kernels for fault in kernel.faults()]
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return int(bool(faults) or (require and None in versions.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(tyro.cli(main))

@@ -1,0 +1,55 @@
+"""``python -m bench.tune normalized_focal``: rows of a kernel's launch table for the GPU at hand.
+
+Every cut into blocks is timed, forward and backward, for each size class; the fastest are printed as a row of
+``BLOCKS`` in the op's ``kernel.py``, where a person puts them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from itertools import product
+
+import torch
+from torch.utils.benchmark import Timer
+
+from dislayers._runtime.launch import Blocks, architecture
+from dislosses import normalized_focal_loss
+from dislosses.normalized_focal import kernel as normalized_focal
+
+CANDIDATES = [Blocks(elements, warps) for elements, warps in product((1024, 2048, 4096, 8192), (4, 8))]
+SIDES = (512, 1024, 2048)
+
+
+def normalized_focal_step(side: int, device: torch.device) -> Callable[[], object]:
+    logits = torch.randn(1, 1, side, side, device=device, dtype=torch.bfloat16, requires_grad=True)
+    target = torch.rand(1, 1, side, side, device=device) > 0.5
+    return lambda: torch.autograd.grad(normalized_focal_loss(logits, target), logits)
+
+
+STEPS = {"normalized_focal": (normalized_focal, normalized_focal_step)}
+
+
+def median_microseconds(step: Callable[[], object]) -> float:
+    step()
+    return Timer("step()", globals={"step": step}).blocked_autorange(min_run_time=0.3).median * 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("op", choices=STEPS)
+    kernel, make_step = STEPS[parser.parse_args().op]
+    if not torch.cuda.is_available():
+        parser.error("a GPU is needed: there is nothing to tune on a CPU")
+    device = torch.device("cuda", torch.cuda.current_device())
+    for side in SIDES:
+        step, times = make_step(side, device), {}
+        for blocks in CANDIDATES:
+            kernel.BLOCKS = {"default": [(1 << 62, blocks)]}
+            times[blocks] = median_microseconds(step)
+        best = min(times, key=times.__getitem__)
+        print(f'"{architecture(device)}", up to {side * side} elements: {best} ({times[best]:.1f} us)')
+
+
+if __name__ == "__main__":
+    main()
