@@ -26,7 +26,7 @@ INSTRUCTION_SETS = {
     "avx2": ["-march=x86-64-v3"],
     "avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
 }
-GPU_ARCHITECTURES = ("80", "90", "100")
+GPU_ARCHITECTURES = ("75", "80", "90", "100")
 
 
 class NotBuiltError(Exception):

@@ -31,8 +31,8 @@ def _devices() -> Iterator[tuple[str, str]]:
 
 
 def _extension() -> Iterator[tuple[str, str]]:
-    for device, why in native.missing.items():
-        yield f"native {device}", why or "built"
+    for device in library.DEVICES:
+        yield f"native {device}", native.missing(device) or "built"
 
 
 def _ops() -> Iterator[tuple[str, str]]:

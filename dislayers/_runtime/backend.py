@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 
+def _nothing(device: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Implementation:
-    """One way to compute an op on one kind of device.
+    """One way to compute an op.
 
     Args:
         name: "native", "triton" or "reference".
-        device: "cpu" or "cuda".
         run: takes what the op's schema says.
-        missing: why it cannot run here; "" if it can.
+        missing: for "cpu" or "cuda", why it cannot run there; "" if it can. By default it runs everywhere.
     """
 
     name: str
-    device: str
     run: Callable[..., Any]
-    missing: str = ""
+    missing: Callable[[str], str] = _nothing
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,11 @@ class Choice:
 
 
 def choose(implementations: Sequence[Implementation], device: str) -> Choice:
-    """The first implementation for a device that can run; implementations stand fastest first."""
+    """The first implementation that can run on a device; implementations stand fastest first."""
     passed: list[str] = []
     for implementation in implementations:
-        if implementation.device != device:
-            continue
-        if not implementation.missing:
+        why_not = implementation.missing(device)
+        if not why_not:
             return Choice(implementation, "; ".join(passed))
-        passed.append(f"{implementation.name}: {implementation.missing}")
+        passed.append(f"{implementation.name}: {why_not}")
     raise ValueError(f"no implementation can run on {device}: {'; '.join(passed)}")

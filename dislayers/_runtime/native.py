@@ -32,5 +32,10 @@ def _load() -> tuple[ModuleType | None, dict[str, str]]:
     return module, {device: "" if why == "built" else f"not built: {why}" for device, why in record.items()}
 
 
-extension, missing = _load()
-"""The module, or None; and for "cpu" and "cuda" why its kernels cannot run, "" if they can."""
+extension, _missing = _load()
+"""The module, or None."""
+
+
+def missing(device: str) -> str:
+    """Why the compiled kernels for "cpu" or "cuda" cannot run, "" if they can."""
+    return _missing[device]

@@ -18,22 +18,12 @@ def _fake(mask: Tensor, *_: object) -> Tensor:
 
 _dilate = register(
     "dislayers::dilate(Tensor mask, int iterations, Tensor? within) -> Tensor",
-    [
-        Implementation("native", "cpu", kernel.dilate, missing["cpu"]),
-        Implementation("native", "cuda", kernel.dilate, missing["cuda"]),
-        Implementation("reference", "cpu", reference.dilate),
-        Implementation("reference", "cuda", reference.dilate),
-    ],
+    [Implementation("native", kernel.dilate, missing), Implementation("reference", reference.dilate)],
     _fake,
 )
 _erode = register(
     "dislayers::erode(Tensor mask, int iterations) -> Tensor",
-    [
-        Implementation("native", "cpu", kernel.erode, missing["cpu"]),
-        Implementation("native", "cuda", kernel.erode, missing["cuda"]),
-        Implementation("reference", "cpu", reference.erode),
-        Implementation("reference", "cuda", reference.erode),
-    ],
+    [Implementation("native", kernel.erode, missing), Implementation("reference", reference.erode)],
     _fake,
 )
 

@@ -38,15 +38,6 @@ def _fake_backward(gradient: Tensor, divisor: Tensor, logits: Tensor, *_: object
     return torch.empty_like(dense_samples(logits))
 
 
-def _implementations(triton: Any, plain: Any) -> list[Implementation]:
-    return [
-        Implementation("triton", "cuda", triton, triton_missing("cuda")),
-        Implementation("triton", "cpu", triton, triton_missing("cpu")),
-        Implementation("reference", "cuda", plain),
-        Implementation("reference", "cpu", plain),
-    ]
-
-
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     logits, target, *ctx.constants = inputs
     ctx.mark_non_differentiable(output[1])
@@ -63,13 +54,13 @@ def _backward_twice(ctx: Any, *_: Tensor) -> None:
 
 _normalized_focal_backward = register(
     f"dislosses::normalized_focal_backward(Tensor gradient, Tensor divisor, {_ARGUMENTS}) -> Tensor",
-    _implementations(_triton_backward, reference.backward),
+    [Implementation("triton", _triton_backward, triton_missing), Implementation("reference", reference.backward)],
     _fake_backward,
     backward=_backward_twice,
 )
 _normalized_focal = register(
     f"dislosses::normalized_focal({_ARGUMENTS}) -> (Tensor, Tensor)",
-    _implementations(_triton_forward, reference.forward),
+    [Implementation("triton", _triton_forward, triton_missing), Implementation("reference", reference.forward)],
     _fake_forward,
     backward=_backward,
     setup_context=_save,
