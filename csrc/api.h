@@ -7,10 +7,9 @@ namespace dislayers {
 
 void dilate_cpu(const Dilation& task, int64_t threads, int instruction_set);
 
-// Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. A cudaError.
+// Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. The
+// text of the error, or null.
 constexpr int64_t dilate_cuda_iterations = 32;
-int dilate_cuda(const Dilation& task, void* stream);
-
-const char* cuda_error_text(int error);
+const char* dilate_cuda(const Dilation& task, void* stream);
 
 }  // namespace dislayers

@@ -73,8 +73,8 @@ PYBIND11_MODULE(_C, module) {
             if (iterations > dilate_cuda_iterations) throw std::invalid_argument("too many iterations for one call");
             const auto task = dilation(mask, mask_strides, within, within_strides, out, size, iterations, flip);
             const py::gil_scoped_release released;
-            if (const int error = dilate_cuda(task, reinterpret_cast<void*>(stream)))
-                throw std::runtime_error(std::string("dilate_cuda: ") + cuda_error_text(error));
+            if (const char* error = dilate_cuda(task, reinterpret_cast<void*>(stream)))
+                throw std::runtime_error(std::string("dilate_cuda: ") + error);
         },
         py::arg("mask"), py::arg("mask_strides"), py::arg("within"), py::arg("within_strides"), py::arg("out"),
         py::arg("size"), py::arg("iterations"), py::arg("flip"), py::arg("stream"));

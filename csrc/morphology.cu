@@ -93,7 +93,7 @@ __global__ void __launch_bounds__(threads) dilate_kernel(Dilation task) {
 
 }  // namespace
 
-int dilate_cuda(const Dilation& task, void* stream) {
+const char* dilate_cuda(const Dilation& task, void* stream) {
     constexpr int64_t most_images = 65535;
     for (int64_t first = 0; first < task.batch; first += most_images) {
         Dilation part = task;
@@ -108,11 +108,10 @@ int dilate_cuda(const Dilation& task, void* stream) {
                               static_cast<unsigned>(part.batch));
         config.blockDim = dim3(threads);
         config.stream = static_cast<cudaStream_t>(stream);
-        if (const cudaError_t error = cudaLaunchKernelEx(&config, dilate_kernel, part)) return error;
+        if (const cudaError_t error = cudaLaunchKernelEx(&config, dilate_kernel, part))
+            return cudaGetErrorString(error);
     }
-    return 0;
+    return nullptr;
 }
-
-const char* cuda_error_text(int error) { return cudaGetErrorString(static_cast<cudaError_t>(error)); }
 
 }  // namespace dislayers

@@ -16,7 +16,7 @@ class Implementation:
     """One way to compute an op.
 
     Args:
-        name: "native", "triton" or "reference".
+        name: "native" or "triton"; "reference" for plain PyTorch.
         run: takes what the op's schema says.
         missing: for "cpu" or "cuda", why it cannot run there; "" if it can. By default it runs everywhere.
     """

@@ -59,7 +59,9 @@ def real(name: str, value: object) -> None:
         raise TypeError(f"{name} must be a bool, integer or floating tensor, got {_described(value)}")
 
 
-def within(name: str, value: float, least: float, most: float) -> None:
+def within(name: str, value: object, least: float, most: float) -> None:
     """A number of a closed range."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, torch.SymInt, torch.SymFloat)):
+        raise TypeError(f"{name} must be a number, got {_described(value)}")
     if not least <= value <= most:
         raise ValueError(f"{name} must be in [{least}, {most}], got {value}")

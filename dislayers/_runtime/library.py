@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ import torch
 from dislayers._runtime.backend import Choice, Implementation, choose
 
 DEVICES = ("cpu", "cuda")
+REFERENCE = "reference"
 
 choices: dict[str, dict[str, Choice]] = {}
 """What runs for each op, by "package::op" and device; ``python -m dislayers`` prints it."""
@@ -19,9 +21,10 @@ _libraries: dict[str, torch.library.Library] = {}
 
 def register(
     schema: str,
-    implementations: Sequence[Implementation],
+    reference: Callable[..., Any],
     fake: Callable[..., Any],
     *,
+    kernels: Sequence[Implementation] = (),
     backward: Callable[..., Any] | None = None,
     setup_context: Callable[..., Any] | None = None,
 ) -> Any:
@@ -29,9 +32,10 @@ def register(
 
     Args:
         schema: "package::op(Tensor x, ...) -> Tensor".
-        implementations: fastest first; each device needs one that can run.
-        fake: gives outputs of the right shape, dtype and strides without data, from the arguments of the schema.
-        backward: (ctx, *gradients) to one gradient or None for each argument; None for an op without gradient.
+        reference: plain PyTorch, takes the schema's arguments; runs where no kernel can.
+        fake: gives outputs without data, with the shape, dtype and strides that every implementation gives.
+        kernels: fastest first.
+        backward: (ctx, *gradients) to one gradient or None for each argument; without it, differentiating raises.
         setup_context: (ctx, inputs, output), saves what backward needs.
 
     Returns:
@@ -41,13 +45,19 @@ def register(
     package, _, op = name.partition("::")
     library = _libraries.setdefault(package, torch.library.Library(package, "FRAGMENT"))
     library.define(schema.partition("::")[2], tags=(torch.Tag.pt2_compliant_tag,))
+    implementations = [*kernels, Implementation(REFERENCE, reference)]
     choices[name] = {device: choose(implementations, device) for device in DEVICES}
     for device, choice in choices[name].items():
         library.impl(op, choice.implementation.run, device.upper())
     torch.library.register_fake(name, fake, lib=library)
-    if backward is not None:
-        torch.library.register_autograd(name, backward, setup_context=setup_context, lib=library)
+    backward = backward or partial(_not_differentiable, name)
+    torch.library.register_autograd(name, backward, setup_context=setup_context, lib=library)
     return getattr(getattr(torch.ops, package), op).default
+
+
+def _not_differentiable(name: str, *_: object) -> None:
+    """Without a rule of its own an op would give zeros, or the wrong number, with no more than a warning."""
+    raise NotImplementedError(f"{name} has no gradient")
 
 
 def left_to_compiler(op: str, device: torch.device) -> bool:
@@ -55,4 +65,4 @@ def left_to_compiler(op: str, device: torch.device) -> bool:
 
     The compiler fuses the op's formula and cannot look into a registered op, so it is then given the formula.
     """
-    return torch.compiler.is_compiling() and choices[op][device.type].implementation.name == "reference"
+    return torch.compiler.is_compiling() and choices[op][device.type].implementation.name == REFERENCE

@@ -18,13 +18,15 @@ def _fake(mask: Tensor, *_: object) -> Tensor:
 
 _dilate = register(
     "dislayers::dilate(Tensor mask, int iterations, Tensor? within) -> Tensor",
-    [Implementation("native", kernel.dilate, missing), Implementation("reference", reference.dilate)],
+    reference.dilate,
     _fake,
+    kernels=[Implementation("native", kernel.dilate, missing)],
 )
 _erode = register(
     "dislayers::erode(Tensor mask, int iterations) -> Tensor",
-    [Implementation("native", kernel.erode, missing), Implementation("reference", reference.erode)],
+    reference.erode,
     _fake,
+    kernels=[Implementation("native", kernel.erode, missing)],
 )
 
 

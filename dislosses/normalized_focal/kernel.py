@@ -37,7 +37,7 @@ def _block(
     inside = offs < pixels - start
     logits = tl.load(logits_ptr + sample * logits_stride_b + start + offs, mask=inside, other=0).to(ACCURACY)
     target = tl.load(target_ptr + sample * target_stride_b + start + offs, mask=inside, other=0).to(ACCURACY)
-    return logits, target, inside & (target != ignore_label), inside
+    return logits, target, inside & (target.to(tl.float32) != ignore_label), inside
 
 
 @triton.jit

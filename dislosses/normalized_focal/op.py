@@ -48,20 +48,17 @@ def _backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...
     return _normalized_focal_backward(gradient, *ctx.saved_tensors, *ctx.constants), None, None, None, None
 
 
-def _backward_twice(ctx: Any, *_: Tensor) -> None:
-    raise NotImplementedError("normalized_focal_loss has no second derivative")
-
-
 _normalized_focal_backward = register(
     f"dislosses::normalized_focal_backward(Tensor gradient, Tensor divisor, {_ARGUMENTS}) -> Tensor",
-    [Implementation("triton", _triton_backward, triton_missing), Implementation("reference", reference.backward)],
+    reference.backward,
     _fake_backward,
-    backward=_backward_twice,
+    kernels=[Implementation("triton", _triton_backward, triton_missing)],
 )
 _normalized_focal = register(
     f"dislosses::normalized_focal({_ARGUMENTS}) -> (Tensor, Tensor)",
-    [Implementation("triton", _triton_forward, triton_missing), Implementation("reference", reference.forward)],
+    reference.forward,
     _fake_forward,
+    kernels=[Implementation("triton", _triton_forward, triton_missing)],
     backward=_backward,
     setup_context=_save,
 )
