@@ -16,12 +16,8 @@ namespace {
 // As many words as one register holds, and the same moved by one word: b after a.
 #if defined(__AVX512F__)
 using Vector = uint64_t __attribute__((vector_size(64)));
-Vector from(Vector a, Vector b, int64_t first) {
-    const __m512i places = _mm512_add_epi64(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), _mm512_set1_epi64(first));
-    return (Vector)_mm512_permutex2var_epi64((__m512i)a, places, (__m512i)b);
-}
-Vector word_before(Vector a, Vector b) { return from(a, b, 7); }
-Vector word_after(Vector a, Vector b) { return from(a, b, 1); }
+Vector word_before(Vector a, Vector b) { return (Vector)_mm512_maskz_alignr_epi64(0xff, (__m512i)b, (__m512i)a, 7); }
+Vector word_after(Vector a, Vector b) { return (Vector)_mm512_maskz_alignr_epi64(0xff, (__m512i)b, (__m512i)a, 1); }
 #elif defined(__AVX2__)
 using Vector = uint64_t __attribute__((vector_size(32)));
 __m256i middle(Vector a, Vector b) { return _mm256_permute2x128_si256((__m256i)a, (__m256i)b, 0x21); }

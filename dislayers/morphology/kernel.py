@@ -9,6 +9,8 @@ from dislayers._runtime.layout import image_planes
 from dislayers._runtime.native import extension
 from dislayers.morphology.reference import enough
 
+_BEST = len(extension.instruction_sets()) - 1 if extension else 0
+
 
 def _addressed(planes: Tensor | None) -> tuple[int, tuple[int, int]]:
     return (0, (0, 0)) if planes is None else (planes.data_ptr(), (planes.stride(0), planes.stride(1)))
@@ -30,10 +32,9 @@ def _run(mask: Tensor, within: Tensor | None, iterations: int, flip: bool) -> Te
 
 def _dilate_cpu(planes: Tensor, within: Tensor | None, out: Tensor, iterations: int, flip: bool) -> None:
     assert extension is not None
-    best = len(extension.instruction_sets()) - 1
     size, steps = tuple(planes.shape), enough(planes, iterations, within)
     extension.dilate_cpu(
-        *_addressed(planes), *_addressed(within), out.data_ptr(), size, steps, flip, torch.get_num_threads(), best
+        *_addressed(planes), *_addressed(within), out.data_ptr(), size, steps, flip, torch.get_num_threads(), _BEST
     )
 
 

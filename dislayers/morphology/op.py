@@ -21,12 +21,14 @@ _dilate = register(
     reference.dilate,
     _fake,
     kernels=[Implementation("native", kernel.dilate, missing)],
+    backward=None,
 )
 _erode = register(
     "dislayers::erode(Tensor mask, int iterations) -> Tensor",
     reference.erode,
     _fake,
     kernels=[Implementation("native", kernel.erode, missing)],
+    backward=None,
 )
 
 
