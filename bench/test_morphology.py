@@ -119,3 +119,10 @@ def test_geodesic_dilate(benchmark: BenchmarkFixture, size: tuple[int, int], imp
     mask = picture(size, 0) & within
     expected = reference.dilate(mask, 5, within).cpu()
     check_and_measure(benchmark, lambda: work(mask, 5, within), expected, 3 * mask.numel())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_copy(benchmark: BenchmarkFixture, size: tuple[int, int]) -> None:
+    """The floor of everything above: a mask read and written once, a byte a pixel."""
+    benchmark.group = f"copy {size[0]}x{size[1]}"
+    measure(benchmark, picture(size, 0).clone)
