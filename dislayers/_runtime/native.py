@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -37,5 +38,16 @@ extension, _missing = _load()
 
 
 def missing(device: str) -> str:
-    """Why the compiled kernels for "cpu" or "cuda" cannot run, "" if they can."""
+    """Why no compiled kernel for "cpu" or "cuda" can run, "" if they can."""
     return _missing[device]
+
+
+def missing_kernel(name: str) -> Callable[[str], str]:
+    """The same for one kernel, ``<name>_<device>`` in the extension."""
+
+    def why(device: str) -> str:
+        if missing(device) or hasattr(extension, f"{name}_{device}"):
+            return missing(device)
+        return f"this build of dislayers._C has no {name}_{device} (pip install again if it is older than the op)"
+
+    return why

@@ -8,7 +8,7 @@ from torch import Tensor
 from dislayers._runtime import check
 from dislayers._runtime.backend import Implementation
 from dislayers._runtime.library import register
-from dislayers._runtime.native import missing
+from dislayers._runtime.native import missing_kernel
 from dislayers.morphology import kernel, reference
 
 
@@ -20,14 +20,14 @@ _dilate = register(
     "dislayers::dilate(Tensor mask, int iterations, Tensor? within) -> Tensor",
     reference.dilate,
     _fake,
-    kernels=[Implementation("native", kernel.dilate, missing)],
+    kernels=[Implementation("native", kernel.dilate, missing_kernel("dilate"))],
     backward=None,
 )
 _erode = register(
     "dislayers::erode(Tensor mask, int iterations) -> Tensor",
     reference.erode,
     _fake,
-    kernels=[Implementation("native", kernel.erode, missing)],
+    kernels=[Implementation("native", kernel.erode, missing_kernel("dilate"))],
     backward=None,
 )
 
