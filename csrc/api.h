@@ -2,10 +2,13 @@
 #pragma once
 
 #include "morphology.h"
+#include "skeletonize.h"
 
 namespace dislayers {
 
 void dilate_cpu(const Dilation& task, int64_t threads, int instruction_set);
+
+void skeletonize_cpu(const Thinning& task, int64_t threads, int instruction_set);
 
 // Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. The
 // text of the error, or null.

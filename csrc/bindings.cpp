@@ -64,6 +64,24 @@ PYBIND11_MODULE(_C, module) {
         },
         py::arg("mask"), py::arg("mask_strides"), py::arg("within"), py::arg("within_strides"), py::arg("out"),
         py::arg("size"), py::arg("iterations"), py::arg("flip"), py::arg("threads"), py::arg("instruction_set"));
+    module.def(
+        "skeletonize_cpu",
+        [](uintptr_t mask, Strides mask_strides, uintptr_t out, Size size, int64_t threads, int instruction_set) {
+            const auto [batch, height, width] = size;
+            if (batch < 1 || height < 1 || width < 1 || !mask || !out || instruction_set < 0 || instruction_set > best())
+                throw std::invalid_argument("an image of at least one pixel and an instruction set are expected");
+            const Thinning task = {reinterpret_cast<const uint8_t*>(mask),
+                                   reinterpret_cast<uint8_t*>(out),
+                                   batch,
+                                   height,
+                                   width,
+                                   mask_strides.first,
+                                   mask_strides.second};
+            const py::gil_scoped_release released;
+            skeletonize_cpu(task, threads, instruction_set);
+        },
+        py::arg("mask"), py::arg("mask_strides"), py::arg("out"), py::arg("size"), py::arg("threads"),
+        py::arg("instruction_set"));
 #if defined(DISLAYERS_CUDA)
     module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
     module.def(

@@ -3,7 +3,8 @@
 from dislayers.conv_norm_act import ConvNormAct
 from dislayers.morphology import dilate, erode
 from dislayers.rsu import RSU, DilatedRSU
+from dislayers.skeletonize import skeletonize
 from dislayers.upsample import upsample
 from dislayers.upsample_concat import upsample_concat
 
-__all__ = ["RSU", "ConvNormAct", "DilatedRSU", "dilate", "erode", "upsample", "upsample_concat"]
+__all__ = ["RSU", "ConvNormAct", "DilatedRSU", "dilate", "erode", "skeletonize", "upsample", "upsample_concat"]

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from skimage.morphology import skeletonize
 
+from dislayers import skeletonize
 from dismetrics.pairs import Count, Images, Pair, for_each_image
 from dismetrics.polygon import Distance, approximate_polygon, check_tolerance
 
@@ -78,7 +79,8 @@ def human_correction_effort_of(
 
 
 def _skeleton(mask: Mask) -> Mask:
-    return np.asarray(skeletonize(mask))  # type: ignore[no-untyped-call]
+    # A copy: PyTorch takes neither read-only arrays nor negative strides.
+    return skeletonize(torch.from_numpy(mask.copy())).numpy()
 
 
 def _erode(mask: Mask, iterations: int) -> Mask:

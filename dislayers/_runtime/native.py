@@ -48,6 +48,6 @@ def missing_kernel(name: str) -> Callable[[str], str]:
     def why(device: str) -> str:
         if missing(device) or hasattr(extension, f"{name}_{device}"):
             return missing(device)
-        return f"this build of dislayers._C has no {name}_{device} (pip install again if it is older than the op)"
+        return f"this build has no {name}_{device}"
 
     return why

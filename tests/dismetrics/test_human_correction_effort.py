@@ -1,5 +1,7 @@
 """HCE: clicks counted by hand, and a plain reading of the algorithm with OpenCV's own polygons."""
 
+import warnings
+
 import cv2
 import numpy as np
 import pytest
@@ -163,3 +165,17 @@ def components(pixels):
             left -= near
             waiting += near
         yield component
+
+
+def test_flipped_and_read_only_arrays_are_taken_without_a_warning() -> None:
+    truth = np.zeros((40, 50), bool)
+    truth[5:30, 10:40] = True
+    prediction = truth.copy()
+    prediction[8:12] = False
+    expected = human_correction_effort(prediction, truth)
+    truth.setflags(write=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert human_correction_effort(prediction, truth) == expected
+        flipped = human_correction_effort(prediction[::-1, ::-1], truth[::-1, ::-1])
+    assert flipped.fn_points == expected.fn_points
