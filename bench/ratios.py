@@ -18,6 +18,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from dismetrics.files import write_whole
+
 OURS = "dislayers"
 WIDTH = 110
 
@@ -98,9 +100,7 @@ def main(results: tyro.conf.Positional[Path], svg: Path | None = None) -> int:
     show(content["benchmarks"], Console(width=None if sys.stdout.isatty() else WIDTH))
     if svg is not None:
         machine = content["machine_info"]
-        beside = svg.with_suffix(svg.suffix + ".part")
-        beside.write_text(picture(content, machine["gpu"] or machine["cpu"]), encoding="utf-8")
-        beside.replace(svg)
+        write_whole(svg, picture(content, machine["gpu"] or machine["cpu"]))
     return 0
 
 

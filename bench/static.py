@@ -33,6 +33,7 @@ import dislayers
 import dislosses
 from bench.machine_code import Figures, MissingToolError, find_nvdisasm, read_kernels, source_name
 from dislayers._runtime.launch import AheadOfTime
+from dismetrics.files import write_whole
 
 ARCHITECTURES = (80, 90, 100)
 PACKAGES = (dislayers, dislosses)
@@ -184,13 +185,11 @@ def _amounts(kernel: Compiled) -> list[str]:
 
 
 def write(path: Path, versions: dict[str, str | None], kernels: list[Compiled]) -> None:
-    """Beside, then renamed: the file is whole or as it was."""
+    """All of it, or the file stays as it was."""
     rows = [asdict(kernel) for kernel in kernels]
     rows = [{"kernel": row["kernel"], "architecture": row["architecture"], **row.pop("figures"), **row} for row in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(path.suffix + ".part")
-    beside.write_text(json.dumps({"versions": versions, "kernels": rows}, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    write_whole(path, json.dumps({"versions": versions, "kernels": rows}, indent=1) + "\n")
 
 
 def main(output: Path = Path(__file__).parent / "results" / "static.json", require: bool = False) -> int:

@@ -1,6 +1,7 @@
 """Human correction effort (HCE)."""
 
 from collections.abc import Iterator
+from operator import index
 from typing import Any, NamedTuple
 
 import cv2
@@ -8,12 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dislayers import skeletonize
+from dislayers import dilate, erode, skeletonize
 from dismetrics.pairs import Count, Images, Pair, for_each_image
 from dismetrics.polygon import Distance, approximate_polygon, check_tolerance
 
 Mask = NDArray[np.bool_]
-_CROSS: NDArray[Any] = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 class HumanCorrectionEffort(NamedTuple):
@@ -66,10 +66,12 @@ def human_correction_effort_of(
     pair: Pair, relax: int = 5, epsilon: float = 2.0, distance: Distance = "line"
 ) -> HumanCorrectionEffort:
     """Human correction effort of a pair."""
-    pred, gt = pair.mask, pair.truth
-    core = _erode(pred | gt, relax)
-    fp = _grow(pred & ~gt & core, pred & ~gt, relax)
-    fn = _grow(gt & ~pred & core, gt & ~pred, relax) | (_skeleton(gt) & ~pred)
+    pred, gt, relax = pair.mask, pair.truth, index(relax)
+    core = erode(_tensor(pred | gt), relax).numpy()
+    false_positive, false_negative = pred & ~gt, gt & ~pred
+    fp = dilate(_tensor(false_positive & core), relax, _tensor(false_positive)).numpy()
+    fn = dilate(_tensor(false_negative & core), relax, _tensor(false_negative)).numpy()
+    fn |= skeletonize(_tensor(gt)).numpy() & ~pred
     known = (pred & gt) | fn
     fp_points, fp_regions = _clicks(fp, known, epsilon, distance)
     fn_points, fn_regions = _clicks(fn, ~(known | fp), epsilon, distance)
@@ -78,24 +80,9 @@ def human_correction_effort_of(
     )
 
 
-def _skeleton(mask: Mask) -> Mask:
+def _tensor(mask: Mask) -> torch.Tensor:
     # A copy: PyTorch takes neither read-only arrays nor negative strides.
-    return skeletonize(torch.from_numpy(mask.copy())).numpy()
-
-
-def _erode(mask: Mask, iterations: int) -> Mask:
-    return cv2.erode(mask.view(np.uint8), _CROSS, iterations=iterations).view(np.bool_)
-
-
-def _dilate(mask: Mask) -> Mask:
-    return cv2.dilate(mask.view(np.uint8), _CROSS).view(np.bool_)
-
-
-def _grow(mask: Mask, within: Mask, steps: int) -> Mask:
-    """Dilate a mask inside another."""
-    for _ in range(steps):
-        mask = _dilate(mask) & within
-    return mask
+    return torch.from_numpy(mask.copy())
 
 
 def _clicks(wrong: Mask, border: Mask, epsilon: float, distance: Distance) -> tuple[int, int]:
@@ -105,7 +92,7 @@ def _clicks(wrong: Mask, border: Mask, epsilon: float, distance: Distance) -> tu
     if not contours or wrong.all():
         return 0, 0
     columns, rows = np.concatenate(contours)[:, 0].T
-    clicked = _dilate(border)[rows, columns] & _first_visits(rows * np.int64(wrong.shape[1]) + columns)
+    clicked = dilate(_tensor(border)).numpy()[rows, columns] & _first_visits(rows * np.int64(wrong.shape[1]) + columns)
     count, labels = cv2.connectedComponents(wrong.view(np.uint8), connectivity=8)
     touched = np.unique(labels[rows[clicked], columns[clicked]]).size
     points = sum(len(approximate_polygon(line, epsilon, False, distance)) for line in _polylines(contours, clicked))

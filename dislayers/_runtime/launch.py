@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -72,4 +72,4 @@ class AheadOfTime:
     warps: int
     elements: int = 0
     budget: float = float("inf")
-    aligned: Sequence[str] = field(default=())
+    aligned: Sequence[str] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -12,6 +13,20 @@ def image_planes(tensor: Tensor) -> Tensor:
     """(..., H, W) as (B, H, W) with unit stride along W: a view where there is one, else a copy."""
     planes = tensor.reshape(math.prod(tensor.shape[:-2]), *tensor.shape[-2:])
     return planes if planes.stride(-1) == 1 else planes.contiguous()
+
+
+def fill_planes(mask: Tensor, compute: Callable[[Tensor, Tensor], None]) -> Tensor:
+    """A bool mask of a mask's shape and layout, made by ``compute(planes, out)``.
+
+    Both are (B, H, W) and not empty; the columns of planes lie side by side, and out, to be filled, is contiguous.
+    """
+    result = torch.empty_like(mask, dtype=torch.bool)
+    if mask.numel() == 0:
+        return result
+    planes = image_planes(mask)
+    out = result if result.is_contiguous() else torch.empty(planes.shape, dtype=torch.bool, device=mask.device)
+    compute(planes, out.view(planes.shape))
+    return result if out is result else result.copy_(out.view(mask.shape))
 
 
 def dense_samples(tensor: Tensor) -> Tensor:

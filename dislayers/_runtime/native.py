@@ -36,6 +36,9 @@ def _load() -> tuple[ModuleType | None, dict[str, str]]:
 extension, _missing = _load()
 """The module, or None."""
 
+best_instruction_set = len(extension.instruction_sets()) - 1 if extension else 0
+"""What kernels for the CPU are told to use: the place of this processor's best in ``extension.instruction_sets()``."""
+
 
 def missing(device: str) -> str:
     """Why no compiled kernel for "cpu" or "cuda" can run, "" if they can."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dislayers._runtime.layout import image_planes
-from dislayers._runtime.native import extension
+from dislayers._runtime.layout import fill_planes, image_planes
+from dislayers._runtime.native import best_instruction_set, extension
 from dislayers.morphology.reference import enough
-
-_BEST = len(extension.instruction_sets()) - 1 if extension else 0
 
 
 def _addressed(planes: Tensor | None) -> tuple[int, tuple[int, int]]:
@@ -17,40 +15,33 @@ def _addressed(planes: Tensor | None) -> tuple[int, tuple[int, int]]:
 
 
 def _run(mask: Tensor, within: Tensor | None, iterations: int, flip: bool) -> Tensor:
-    out = torch.empty_like(mask, dtype=torch.bool)
-    if mask.numel() == 0:
-        return out
-    planes = image_planes(mask)
     allowed = None if within is None else image_planes(within)
-    if mask.is_cuda:
-        dense = _dilate_cuda(planes, allowed, iterations, flip)
-    else:
-        dense = out if out.is_contiguous() else torch.empty(planes.shape, dtype=torch.bool)
-        _dilate_cpu(planes, allowed, dense, iterations, flip)
-    return out if dense is out else out.copy_(dense.view(mask.shape))
+    steps = enough(mask, iterations, within)
+    dilate_planes = _dilate_cuda if mask.is_cuda else _dilate_cpu
+    return fill_planes(mask, lambda planes, out: dilate_planes(planes, allowed, out, steps, flip))
 
 
 def _dilate_cpu(planes: Tensor, within: Tensor | None, out: Tensor, iterations: int, flip: bool) -> None:
     assert extension is not None
-    size, steps = tuple(planes.shape), enough(planes, iterations, within)
-    extension.dilate_cpu(
-        *_addressed(planes), *_addressed(within), out.data_ptr(), size, steps, flip, torch.get_num_threads(), _BEST
-    )
+    size, threads = tuple(planes.shape), torch.get_num_threads()
+    images = *_addressed(planes), *_addressed(within), out.data_ptr()
+    extension.dilate_cpu(*images, size, iterations, flip, threads, best_instruction_set)
 
 
-def _dilate_cuda(planes: Tensor, within: Tensor | None, iterations: int, flip: bool) -> Tensor:
+def _dilate_cuda(planes: Tensor, within: Tensor | None, out: Tensor, iterations: int, flip: bool) -> None:
     assert extension is not None
-    size, most = tuple(planes.shape), extension.dilate_cuda_iterations
-    left = enough(planes, iterations, within)
+    most, left = extension.dilate_cuda_iterations, iterations
     with torch.cuda.device(planes.device):
         stream = torch.cuda.current_stream().cuda_stream
         while True:
             steps = min(left, most)
-            out = torch.empty(size, dtype=torch.bool, device=planes.device)
-            extension.dilate_cuda(*_addressed(planes), *_addressed(within), out.data_ptr(), size, steps, flip, stream)
-            planes, left = out, left - steps
+            left -= steps
+            now = torch.empty_like(out) if left else out
+            images = *_addressed(planes), *_addressed(within), now.data_ptr()
+            extension.dilate_cuda(*images, tuple(out.shape), steps, flip, stream)
             if left == 0:
-                return out
+                return
+            planes = now
 
 
 def dilate(mask: Tensor, iterations: int, within: Tensor | None) -> Tensor:
