@@ -41,8 +41,8 @@ Dilation dilation(uintptr_t mask, Strides mask_strides, uintptr_t within, Stride
 int best() { return static_cast<int>(best_instruction_set()); }
 
 std::vector<std::string> instruction_sets() {
-#define NAME(SET) #SET,
-    const std::vector<std::string> built = {EVERY_INSTRUCTION_SET(NAME)};
+#define NAME(SET, ...) #SET,
+    const std::vector<std::string> built = {EVERY_INSTRUCTION_SET(NAME, )};
 #undef NAME
     return {built.begin(), built.begin() + best() + 1};
 }

@@ -4,16 +4,29 @@
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#define EVERY_INSTRUCTION_SET(DO) DO(baseline) DO(avx2) DO(avx512)
+#define EVERY_INSTRUCTION_SET(DO, ...) DO(baseline, __VA_ARGS__) DO(avx2, __VA_ARGS__) DO(avx512, __VA_ARGS__)
 #else
-#define EVERY_INSTRUCTION_SET(DO) DO(baseline)
+#define EVERY_INSTRUCTION_SET(DO, ...) DO(baseline, __VA_ARGS__)
 #endif
+
+// Declares a function of a `.simd.cpp` and the table of its variants: VARIANTS(name, parameters...) makes
+// name_variants[instruction_set]. For namespace dislayers.
+#define VARIANTS(NAME, ...)                                       \
+    EVERY_INSTRUCTION_SET(DISLAYERS_VARIANT, NAME, __VA_ARGS__)   \
+    namespace {                                                   \
+    constexpr decltype(&baseline::NAME) NAME##_variants[] = {     \
+        EVERY_INSTRUCTION_SET(DISLAYERS_VARIANT_ADDRESS, NAME)};  \
+    }
+#define DISLAYERS_VARIANT(SET, NAME, ...) \
+    namespace SET {                       \
+    void NAME(__VA_ARGS__);               \
+    }
+#define DISLAYERS_VARIANT_ADDRESS(SET, NAME) SET::NAME,
+#define DISLAYERS_VARIANT_NAME(SET, ...) SET,
 
 namespace dislayers {
 
-#define DISLAYERS_NAME(name) name,
-enum class InstructionSet : int { EVERY_INSTRUCTION_SET(DISLAYERS_NAME) };
-#undef DISLAYERS_NAME
+enum class InstructionSet : int { EVERY_INSTRUCTION_SET(DISLAYERS_VARIANT_NAME, ) };
 
 // The best that this processor and its operating system have.
 inline InstructionSet best_instruction_set() {

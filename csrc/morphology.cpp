@@ -1,26 +1,17 @@
 // Dilation on the CPU: bands of rows over threads, each band in a cache-sized workspace.
 #include <algorithm>
-#include <memory>
 
 #include "api.h"
 #include "instruction_set.h"
 #include "parallel.h"
+#include "workspace.h"
 
 namespace dislayers {
 
-#define DECLARE(SET)                                                                                     \
-    namespace SET {                                                                                      \
-    void dilate_rows(const Dilation& task, int64_t image, int64_t first, int64_t last, uint64_t* workspace, \
-                     int64_t words);                                                                     \
-    }
-EVERY_INSTRUCTION_SET(DECLARE)
-#undef DECLARE
+VARIANTS(dilate_rows, const Dilation& task, int64_t image, int64_t first, int64_t last, uint64_t* workspace,
+         int64_t words)
 
 namespace {
-
-#define ENTRY(SET) SET::dilate_rows,
-constexpr decltype(&baseline::dilate_rows) variants[] = {EVERY_INSTRUCTION_SET(ENTRY)};
-#undef ENTRY
 
 // Three buffers of a band should fit a core's second-level cache; rows of the halo are computed twice.
 constexpr int64_t cache_words = 24 * 1024;
@@ -38,18 +29,12 @@ void dilate_cpu(const Dilation& task, int64_t threads, int instruction_set) {
     const int64_t updates = task.batch * task.height * stride * (task.iterations + 8);
     const int64_t useful = std::clamp(updates / updates_for_a_thread, int64_t(1), std::max(threads, int64_t(1)));
 
-    // Allocated here, where running out of memory can still be reported.
     const int64_t workers = std::min(useful, task.batch * bands);
-    struct alignas(64) Line {
-        uint64_t words[8];
-    };
-    const std::unique_ptr<Line[]> workspace(new Line[static_cast<size_t>(workers * 3 * words / 8)]);
-    std::atomic<int64_t> worker{0};
-    for_each_task(task.batch * bands, workers, [&](const auto& next) {
-        uint64_t* own = workspace[0].words + worker.fetch_add(1) * 3 * words;
+    const Workspace<uint64_t> workspace(workers, 3 * words);
+    for_each_task(task.batch * bands, workers, [&](int64_t worker, const auto& next) {
         for (int64_t band = next(); band >= 0; band = next()) {
-            const int64_t first = band % bands * rows;
-            variants[instruction_set](task, band / bands, first, std::min(first + rows, task.height), own, words);
+            const int64_t image = band / bands, first = band % bands * rows, last = std::min(first + rows, task.height);
+            dilate_rows_variants[instruction_set](task, image, first, last, workspace.of(worker), words);
         }
     });
 }

@@ -9,8 +9,8 @@
 
 namespace dislayers {
 
-// Calls work(next) on every thread, where next() hands out 0, 1, ... tasks - 1 and then -1. The calling thread takes
-// part. `work` must not throw.
+// Calls work(worker, next) on every thread: workers are numbered from 0, and next() hands out 0, 1, ... tasks - 1 and
+// then -1. The calling thread takes part. `work` must not throw.
 template <typename Work>
 void for_each_task(int64_t tasks, int64_t threads, const Work& work) {
     std::atomic<int64_t> taken{0};
@@ -23,12 +23,12 @@ void for_each_task(int64_t tasks, int64_t threads, const Work& work) {
     others.reserve(static_cast<size_t>(helpers));
     for (int64_t i = 0; i < helpers; ++i) {
         try {
-            others.emplace_back([&] { work(next); });
+            others.emplace_back([&work, &next, i] { work(i + 1, next); });
         } catch (const std::system_error&) {
             break;  // the system has no thread left: those that run do the work
         }
     }
-    work(next);
+    work(int64_t(0), next);
     for (std::thread& other : others) other.join();
 }
 

@@ -225,8 +225,8 @@ int main(int count, char** words) {
     if (count < 3) return std::printf("test_morphology SEED COUNT [FIRST]\n"), 2;
     const uint64_t seed = std::strtoull(words[1], nullptr, 10);
     const int64_t cases = std::atoll(words[2]), first = count > 3 ? std::atoll(words[3]) : 0;
-#define NAME(SET) #SET,
-    const char* const names[] = {EVERY_INSTRUCTION_SET(NAME)};
+#define NAME(SET, ...) #SET,
+    const char* const names[] = {EVERY_INSTRUCTION_SET(NAME, )};
 #undef NAME
     const int best = static_cast<int>(best_instruction_set());
     int64_t on_cuda = 0;
