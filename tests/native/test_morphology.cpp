@@ -9,29 +9,13 @@
 #include <vector>
 
 #include "../../csrc/api.h"
-#include "../../csrc/instruction_set.h"
+#include "cases.h"
 #include "emulation/cuda_runtime.h"
-#include "guarded.h"
-#include "random.h"
-
-// Only an oracle and no memory that threads share: ThreadSanitizer would make it the slowest part.
-#define UNWATCHED __attribute__((no_sanitize("thread")))
+#include "images.h"
 
 namespace {
 
 using namespace dislayers;
-using Bytes = std::vector<uint8_t>;
-
-struct Size {
-    int64_t batch, height, width;
-    int64_t pixels() const { return batch * height * width; }
-};
-
-// Images of bytes as a tensor may hold them: strided, starting anywhere, beside memory that is not theirs.
-struct Images {
-    int64_t stride_batch, stride_row;
-    std::unique_ptr<Guarded> memory;
-};
 
 struct Case {
     Size size;
@@ -40,36 +24,6 @@ struct Case {
     unsigned threads_per_block;
     bool flip;
 };
-
-UNWATCHED void fill(Random& random, uint64_t percent, uint8_t* bytes, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) {
-        const uint64_t bits = random.bits();
-        bytes[i] = bits % 100 < percent ? static_cast<uint8_t>(1 + (bits >> 32) % 255) : 0;
-    }
-    // One pixel that differs from all others shows how far every iteration reaches.
-    const bool one_differs = !random.one_in(4);
-    if (one_differs && (percent == 0 || percent == 100)) bytes[random.between(0, count - 1)] = percent == 0;
-}
-
-uint64_t random_percent(Random& random) { return random.one_of<uint64_t>({0, 0, 1, 10, 50, 90, 99, 100, 100}); }
-
-Images random_images(Random& random, const Size& size, uint64_t percent) {
-    Images images;
-    const int64_t to_16 = (size.width + 15) / 16 * 16;
-    images.stride_row = random.one_of({size.width, size.width, size.width + random.between(1, 40), to_16, int64_t(0)});
-    const int64_t image = (size.height - 1) * images.stride_row + size.width;
-    images.stride_batch = random.one_of({size.height * images.stride_row, image + random.between(0, 40), int64_t(0)});
-    const int64_t bytes = (size.batch - 1) * images.stride_batch + image;
-    images.memory = std::make_unique<Guarded>(bytes, random.one_of({Guard::before, Guard::after}));
-    fill(random, percent, images.memory->data(), bytes);
-    images.memory->forbid_writes();
-    return images;
-}
-
-int64_t random_length(Random& random) {
-    if (random.one_in(3)) return random.one_of<int64_t>({1, 2, 31, 32, 33, 63, 64, 65, 127, 128, 129});
-    return random.between(1, 100);
-}
 
 Case random_case(uint64_t seed, int64_t number) {
     Random random(seed * 1000003 + static_cast<uint64_t>(number));
@@ -132,13 +86,6 @@ UNWATCHED bool dilate_once(const Size& size, const uint8_t* now, const uint8_t* 
     return changed;
 }
 
-UNWATCHED void copy(const Size& size, int64_t image, const Images& images, bool flip, uint8_t* bytes) {
-    const uint8_t* source = images.memory->data() + image * images.stride_batch;
-    for (int64_t y = 0; y < size.height; ++y)
-        for (int64_t x = 0; x < size.width; ++x)
-            bytes[y * size.width + x] = (source[y * images.stride_row + x] != 0) != flip;
-}
-
 // The definition; erosion is the complement of the complement's dilation.
 UNWATCHED Bytes expected(const Case& one) {
     const int64_t pixels = one.size.height * one.size.width;
@@ -158,35 +105,16 @@ UNWATCHED Bytes expected(const Case& one) {
     return result;
 }
 
-std::string product(const Size& size) {
-    return std::to_string(size.batch) + " x " + std::to_string(size.height) + " x " + std::to_string(size.width);
-}
-
-std::string description(uint64_t seed, int64_t number, const Case& one) {
+std::string description(const Case& one) {
     return (one.flip ? "erosion of " : "dilation of ") + product(one.size) + ", " + std::to_string(one.iterations) +
            " iterations" + (one.within.memory ? " within another mask" : "") + ", row stride " +
            std::to_string(one.mask.stride_row) + ", " + std::to_string(one.threads) + " threads, " +
-           std::to_string(one.threads_per_block) + " a block; repeat with: test_morphology " + std::to_string(seed) +
-           " 1 " + std::to_string(number);
-}
-
-// What is wrong with an output, or nothing.
-std::string complaint(const Guarded& out, const Size& size, const Bytes& right) {
-    if (!out.margin_is_intact()) return "wrote outside its output";
-    if (std::memcmp(out.data(), right.data(), right.size()) == 0) return "";
-    int64_t i = 0;
-    while (out.data()[i] == right[static_cast<size_t>(i)]) ++i;
-    const int64_t row = i / size.width;
-    return "has " + std::to_string(out.data()[i]) + " instead of " + std::to_string(right[static_cast<size_t>(i)]) +
-           " in image " + std::to_string(row / size.height) + ", row " + std::to_string(row % size.height) +
-           ", column " + std::to_string(i % size.width);
+           std::to_string(one.threads_per_block) + " a block";
 }
 
 class Comparison {
   public:
-    Comparison(uint64_t seed, int64_t number) : seed(seed), number(number), one(random_case(seed, number)) {
-        right = expected(one);
-    }
+    Comparison(uint64_t seed, int64_t number) : number(number), one(random_case(seed, number)), right(expected(one)) {}
 
     bool cpu(int instruction_set, const char* name) {
         return holds(name, [&](const Dilation& task) { dilate_cpu(task, one.threads, instruction_set); });
@@ -209,11 +137,10 @@ class Comparison {
         run(task_of(one, out.data()));
         const std::string wrong = complaint(out, one.size, right);
         if (wrong.empty()) return true;
-        std::printf("%s %s: %s\n", name, wrong.c_str(), description(seed, number, one).c_str());
+        std::printf("%s %s: %s\n", name, wrong.c_str(), description(one).c_str());
         return false;
     }
 
-    uint64_t seed;
     int64_t number;
     Case one;
     Bytes right;
@@ -222,23 +149,16 @@ class Comparison {
 }  // namespace
 
 int main(int count, char** words) {
-    if (count < 3) return std::printf("test_morphology SEED COUNT [FIRST]\n"), 2;
-    const uint64_t seed = std::strtoull(words[1], nullptr, 10);
-    const int64_t cases = std::atoll(words[2]), first = count > 3 ? std::atoll(words[3]) : 0;
-#define NAME(SET, ...) #SET,
-    const char* const names[] = {EVERY_INSTRUCTION_SET(NAME, )};
-#undef NAME
-    const int best = static_cast<int>(best_instruction_set());
     int64_t on_cuda = 0;
-    for (int64_t number = first; number < first + cases; ++number) {
+    const auto compared = [&](uint64_t seed, int64_t number, const char* const* names, int best) {
         Comparison comparison(seed, number);
         for (int set = 0; set <= best; ++set)
-            if (!comparison.cpu(set, names[set])) return 1;
-        if (!comparison.fits_cuda()) continue;
-        if (!comparison.cuda()) return 1;
+            if (!comparison.cpu(set, names[set])) return false;
+        if (!comparison.fits_cuda()) return true;
         ++on_cuda;
-    }
-    std::printf("%lld cases on the CPU with instruction sets up to %s, %lld of them on emulated CUDA: all equal\n",
-                static_cast<long long>(cases), names[best], static_cast<long long>(on_cuda));
-    return 0;
+        return comparison.cuda();
+    };
+    const int status = for_each_case("test_morphology", count, words, compared);
+    if (status == 0) std::printf("%lld of them on emulated CUDA\n", static_cast<long long>(on_cuda));
+    return status;
 }
