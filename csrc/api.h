@@ -1,6 +1,8 @@
 // What the bindings call: one function an op and device.
 #pragma once
 
+#include "joint_histogram.h"
+#include "moments.h"
 #include "morphology.h"
 #include "skeletonize.h"
 
@@ -9,6 +11,10 @@ namespace dislayers {
 void dilate_cpu(const Dilation& task, int64_t threads, int instruction_set);
 
 void skeletonize_cpu(const Thinning& task, int64_t threads, int instruction_set);
+
+void joint_histogram_cpu(const JointCounting& task, int64_t threads, int instruction_set);
+
+void moments_cpu(const Summation& task, int64_t threads, int instruction_set);
 
 // Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. The
 // text of the error, or null.

@@ -82,6 +82,53 @@ PYBIND11_MODULE(_C, module) {
         },
         py::arg("mask"), py::arg("mask_strides"), py::arg("out"), py::arg("size"), py::arg("threads"),
         py::arg("instruction_set"));
+    module.def(
+        "joint_histogram_cpu",
+        [](uintptr_t pred, int64_t bytes_of_a_value, Strides pred_strides, uintptr_t gt, Strides gt_strides,
+           uintptr_t counts, Size size, int64_t bins, int64_t threads, int instruction_set) {
+            const auto [batch, height, width] = size;
+            if (batch < 1 || height < 1 || width < 1 || bins < 1 || !pred || !gt || !counts || instruction_set < 0 ||
+                instruction_set > best())
+                throw std::invalid_argument("an image of at least one pixel, a bin and an instruction set are expected");
+            if (bytes_of_a_value != 1 && bytes_of_a_value != 4 && bytes_of_a_value != 8)
+                throw std::invalid_argument("values of 1 (uint8), 4 or 8 bytes (floats) are expected");
+            const JointCounting task = {reinterpret_cast<const void*>(pred),
+                                        reinterpret_cast<const uint8_t*>(gt),
+                                        reinterpret_cast<int64_t*>(counts),
+                                        bytes_of_a_value == 1   ? Values::uint8
+                                        : bytes_of_a_value == 4 ? Values::float32
+                                                                : Values::float64,
+                                        batch,
+                                        height,
+                                        width,
+                                        pred_strides.first,
+                                        pred_strides.second,
+                                        gt_strides.first,
+                                        gt_strides.second,
+                                        bins};
+            const py::gil_scoped_release released;
+            joint_histogram_cpu(task, threads, instruction_set);
+        },
+        py::arg("pred"), py::arg("bytes_of_a_value"), py::arg("pred_strides"), py::arg("gt"), py::arg("gt_strides"),
+        py::arg("counts"), py::arg("size"), py::arg("bins"), py::arg("threads"), py::arg("instruction_set"));
+    module.def(
+        "moments_cpu",
+        [](uintptr_t mask, Strides mask_strides, uintptr_t sums, Size size, int64_t threads, int instruction_set) {
+            const auto [batch, height, width] = size;
+            if (batch < 1 || height < 1 || width < 1 || !mask || !sums || instruction_set < 0 || instruction_set > best())
+                throw std::invalid_argument("an image of at least one pixel and an instruction set are expected");
+            const Summation task = {reinterpret_cast<const uint8_t*>(mask),
+                                    reinterpret_cast<int64_t*>(sums),
+                                    batch,
+                                    height,
+                                    width,
+                                    mask_strides.first,
+                                    mask_strides.second};
+            const py::gil_scoped_release released;
+            moments_cpu(task, threads, instruction_set);
+        },
+        py::arg("mask"), py::arg("mask_strides"), py::arg("sums"), py::arg("size"), py::arg("threads"),
+        py::arg("instruction_set"));
 #if defined(DISLAYERS_CUDA)
     module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
     module.def(

@@ -5,6 +5,10 @@
 
 #include "host_device.h"
 
+#if defined(_MSC_VER)
+#include <intrin.h>
+#endif
+
 namespace dislayers {
 
 namespace {
@@ -40,6 +44,15 @@ HOST_DEVICE Word low_bits(int64_t count) {
     constexpr int64_t bits = 8 * sizeof(Word);
     return count <= 0 ? Word(0) : count >= bits ? ~Word(0) : static_cast<Word>((Word(1) << count) - 1);
 }
+
+// On the CPU: how many bits of a word are set, and the place of the lowest one of a word that is not 0.
+#if defined(_MSC_VER)
+inline int count_bits(uint64_t word) { return static_cast<int>(__popcnt64(word)); }
+inline int lowest_bit(uint64_t word) { return static_cast<int>(_tzcnt_u64(word)); }
+#else
+inline int count_bits(uint64_t word) { return __builtin_popcountll(word); }
+inline int lowest_bit(uint64_t word) { return __builtin_ctzll(word); }
+#endif
 
 }  // namespace
 }  // namespace dislayers

@@ -16,24 +16,24 @@ namespace {
 // As many words as one register holds, and the same moved by one word: b after a.
 #if defined(__AVX512F__)
 using Vector = uint64_t __attribute__((vector_size(64)));
-Vector word_before(Vector a, Vector b) { return (Vector)_mm512_maskz_alignr_epi64(0xff, (__m512i)b, (__m512i)a, 7); }
-Vector word_after(Vector a, Vector b) { return (Vector)_mm512_maskz_alignr_epi64(0xff, (__m512i)b, (__m512i)a, 1); }
+inline Vector word_before(Vector a, Vector b) { return (Vector)_mm512_maskz_alignr_epi64(0xff, (__m512i)b, (__m512i)a, 7); }
+inline Vector word_after(Vector a, Vector b) { return (Vector)_mm512_maskz_alignr_epi64(0xff, (__m512i)b, (__m512i)a, 1); }
 [[maybe_unused]] bool any(Vector a) { return _mm512_test_epi64_mask((__m512i)a, (__m512i)a) != 0; }
 #elif defined(__AVX2__)
 using Vector = uint64_t __attribute__((vector_size(32)));
 __m256i middle(Vector a, Vector b) { return _mm256_permute2x128_si256((__m256i)a, (__m256i)b, 0x21); }
-Vector word_before(Vector a, Vector b) { return (Vector)_mm256_alignr_epi8((__m256i)b, middle(a, b), 8); }
-Vector word_after(Vector a, Vector b) { return (Vector)_mm256_alignr_epi8(middle(a, b), (__m256i)a, 8); }
+inline Vector word_before(Vector a, Vector b) { return (Vector)_mm256_alignr_epi8((__m256i)b, middle(a, b), 8); }
+inline Vector word_after(Vector a, Vector b) { return (Vector)_mm256_alignr_epi8(middle(a, b), (__m256i)a, 8); }
 [[maybe_unused]] bool any(Vector a) { return !_mm256_testz_si256((__m256i)a, (__m256i)a); }
 #else
 using Vector = uint64_t;
-Vector word_before(Vector a, Vector) { return a; }
-Vector word_after(Vector, Vector b) { return b; }
+inline Vector word_before(Vector a, Vector) { return a; }
+inline Vector word_after(Vector, Vector b) { return b; }
 [[maybe_unused]] bool any(Vector a) { return a != 0; }
 #endif
 constexpr int64_t vector_words = sizeof(Vector) / sizeof(uint64_t);
 
-Vector load(const uint64_t* words) { return *reinterpret_cast<const Vector*>(words); }
+inline Vector load(const uint64_t* words) { return *reinterpret_cast<const Vector*>(words); }
 
 uint64_t pack(const uint8_t* pixels) {
 #if defined(__AVX512BW__)
@@ -93,14 +93,14 @@ void fill(uint64_t* words, int64_t count, uint64_t value) {
     for (int64_t i = 0; i < count; ++i) words[i] = value;
 }
 
-void pack_row(const uint8_t* pixels, int64_t width, uint64_t flip, uint64_t* words, int64_t stride) {
+inline void pack_row(const uint8_t* pixels, int64_t width, uint64_t flip, uint64_t* words, int64_t stride) {
     const int64_t whole = width / 64, rest = width % 64;
     for (int64_t i = 0; i < whole; ++i) words[i] = pack(pixels + 64 * i) ^ flip;
     fill(words + whole, stride - whole, 0);
     if (rest) words[whole] = (pack_rest(pixels + 64 * whole, rest) ^ flip) & low_bits<uint64_t>(rest);
 }
 
-void unpack_row(const uint64_t* words, int64_t width, uint64_t flip, uint8_t* pixels) {
+inline void unpack_row(const uint64_t* words, int64_t width, uint64_t flip, uint8_t* pixels) {
     const int64_t whole = width / 64, rest = width % 64;
     for (int64_t i = 0; i < whole; ++i) unpack(words[i] ^ flip, pixels + 64 * i);
     if (rest) unpack_rest(words[whole] ^ flip, pixels + 64 * whole, rest);

@@ -25,6 +25,14 @@ def mask(name: str, value: object) -> None:
         raise ValueError(f"{name} must have the shape (..., H, W), got {_described(value)}")
 
 
+def prediction(name: str, value: object) -> None:
+    """A uint8 or floating tensor (..., H, W)."""
+    if not isinstance(value, Tensor) or not (value.dtype == torch.uint8 or value.is_floating_point()):
+        raise TypeError(f"{name} must be a uint8 or floating tensor (..., H, W), got {_described(value)}")
+    if value.ndim < 2:
+        raise ValueError(f"{name} must have the shape (..., H, W), got {_described(value)}")
+
+
 def floating(name: str, value: object) -> None:
     """A tensor of a floating dtype."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
