@@ -27,4 +27,5 @@ def mean_absolute_error(pred: Images, gt: Images) -> Score:
 
 def mean_absolute_error_of(pair: Pair) -> Score:
     """Mean absolute error of a pair."""
-    return float(np.abs(pair.normalized - pair.truth).mean())
+    spread = pair.spread.pooled(0)
+    return float(spread.count @ np.abs(spread.mean - [0, 1]) / pair.size)

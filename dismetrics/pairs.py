@@ -1,16 +1,22 @@
 """A prediction with its ground truth: the checks of every metric's inputs, and the counts that metrics share.
 
-Predictions are uint8 in [0, 255], bool, or floats in [0, 1]; a float x means what 255 x means as uint8, unrounded.
+Predictions are uint8 in [0, 255], bool, or floats in [0, 1]; a float x means what 255 x means as uint8, unrounded. An
+image of floats that are all grey levels / 255, in their own precision, is read as these levels.
 Truths are bool, or uint8 and true above 128; a uint8 truth without any value above 1 is read as stored in 0 and 1.
 """
 
 from collections.abc import Callable
 from functools import cached_property
+from itertools import product
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from dislayers import moments
+from dismetrics.spread import Spread
+from dismetrics.values import GreyLevels, RealValues, read
 
 Images = NDArray[Any] | torch.Tensor
 Score = float | NDArray[np.float64]
@@ -20,6 +26,9 @@ Result = TypeVar("Result")
 # Spacing of float64 at 1: the term with which the official code keeps its denominators from zero.
 EPSILON = float(np.spacing(1.0))
 
+# More than the rounding of a mean, less than the distance of two numbers that are not meant to be equal.
+TIE = 1e-12
+
 
 class Pair:
     """One prediction and its ground truth; what several metrics need is computed once, on first use.
@@ -27,6 +36,9 @@ class Pair:
     Args:
         prediction: uint8, or floats in [0, 1], (H, W).
         truth: bool (H, W).
+
+    Attributes:
+        skeleton: the truth's, bool (H, W), where it is known beforehand.
     """
 
     def __init__(self, prediction: NDArray[Any], truth: NDArray[np.bool_]) -> None:
@@ -34,6 +46,7 @@ class Pair:
         self.truth = truth
         self.size = truth.size
         self.foreground = int(np.count_nonzero(truth))
+        self.skeleton: NDArray[np.bool_] | None = None
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -45,20 +58,17 @@ class Pair:
     @cached_property
     def normalized(self) -> NDArray[np.float64]:
         """The prediction stretched to [0, 1] by its own minimum and maximum, float64; a constant one as it is."""
-        if self.prediction.dtype == np.uint8:
-            return np.asarray(self._levels[self.prediction])
-        values = self.prediction.astype(np.float64)
-        return _stretch(values, values.min(), values.max())
+        return self._values.normalized()
 
-    @cached_property
+    @property
     def histogram(self) -> NDArray[np.int64]:
         """Pixels by truth (false, true) and by normalised prediction in 256 steps: int64 (2, 256)."""
-        if self.prediction.dtype == np.uint8:
-            steps = _quantize(self._levels)[self.prediction]
-        else:
-            steps = _quantize(self.normalized)
-        joint = self.truth.astype(np.uint16) << 8 | steps
-        return np.bincount(joint.ravel(), minlength=512).reshape(2, 256)
+        return self._values.histogram
+
+    @property
+    def spread(self) -> Spread:
+        """Of the normalised prediction in the quadrants around the truth's centroid by truth: arrays (4, 2)."""
+        return self._values.spread
 
     @cached_property
     def positives(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -69,15 +79,27 @@ class Pair:
     @cached_property
     def adaptive_positives(self) -> tuple[int, int]:
         """True and false positives at the adaptive threshold: twice the mean of the prediction, at most 1."""
-        found = self.normalized >= min(2 * self.normalized.mean(), 1)
-        true = int(np.count_nonzero(found & self.truth))
-        return true, int(np.count_nonzero(found)) - true
+        threshold = 2 * self.spread.pooled().mean
+        below, found, above = self._values.at_least([min(threshold + noise, 1) for noise in (-TIE, 0, TIE)])
+        if threshold and (below != above).any():
+            # A value is the threshold but for rounding, so that the official code's own rounding decides.
+            found = self._values.at_least([min(2 * self.normalized.mean(), 1)])[0]
+        false, true = found
+        return int(true), int(false)
 
     @cached_property
-    def _levels(self) -> NDArray[np.float64]:
-        """The normalised value of each of the 256 grey values; those that do not occur are clipped to [0, 1]."""
-        levels = np.arange(256) / 255
-        return _stretch(levels, levels[self.prediction.min()], levels[self.prediction.max()]).clip(0, 1)
+    def _values(self) -> GreyLevels | RealValues:
+        return read(self.prediction, self.truth, self._quadrants())
+
+    def _quadrants(self) -> list[tuple[slice, slice]]:
+        """Upper left, upper right, lower left and lower right of the truth's centroid, which is rounded half to even.
+
+        The centroid's row and column belong to the upper and left ones. All pixels do if there is no centroid.
+        """
+        count, rows, columns = moments(torch.from_numpy(self.truth)).tolist()
+        row, column = (round(total / count) + 1 for total in (rows, columns)) if count else self.truth.shape
+        halves = (slice(row), slice(row, None)), (slice(column), slice(column, None))
+        return list(product(*halves))
 
 
 def for_each_image(measure: Callable[[Pair], Result], pred: Images, gt: Images) -> Result:
@@ -123,13 +145,13 @@ def _as_array(images: Images, name: str) -> NDArray[Any]:
         images = (images.float() if images.dtype == torch.bfloat16 else images).numpy()
     if not isinstance(images, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array or a torch tensor, got {type(images).__name__}")
-    # One order in memory, so that sums are rounded the same whatever the strides.
-    return np.ascontiguousarray(images)
+    # One order in memory, so that sums are rounded the same whatever the strides; writable, as PyTorch asks of arrays.
+    return np.require(images, requirements=["C", "W"])
 
 
 def _predictions(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype == np.bool_:
-        return values.astype(np.uint8) * np.uint8(255)
+        return values.view(np.uint8) * np.uint8(255)
     if values.dtype == np.uint8:
         return values
     if not np.issubdtype(values.dtype, np.floating):
@@ -144,12 +166,3 @@ def _truth(values: NDArray[Any]) -> NDArray[np.bool_]:
     if values.dtype == np.bool_:
         return values
     return np.asarray(values > (128 if values.max() > 1 else 0))
-
-
-def _stretch(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    return (values - low) / (high - low) if high > low else values
-
-
-def _quantize(values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    # Truncating is the official rule; it moves some values that float64 puts just below a step one step down.
-    return (values * 255).astype(np.uint8)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dismetrics.pairs import EPSILON, Images, Pair, Score, for_each_image
+from dismetrics.spread import Spread
 
 
 def s_measure(pred: Images, gt: Images) -> Score:
@@ -35,60 +36,39 @@ def s_measure(pred: Images, gt: Images) -> Score:
 
 def s_measure_of(pair: Pair) -> Score:
     """Structure measure of a pair."""
-    pred, gt = pair.normalized, pair.truth
-    if pair.foreground == 0:
-        return float(1 - pred.mean())
-    if pair.foreground == pair.size:
-        return float(pred.mean())
-    score = (_object_similarity(pred, gt) + _region_similarity(pred, gt)) / 2
+    if pair.foreground in (0, pair.size):
+        mean = float(pair.spread.pooled().mean)
+        return mean if pair.foreground else 1 - mean
+    score = (_object_similarity(pair.spread.pooled(0)) + _region_similarity(pair.spread)) / 2
     return float(np.maximum(0, score))  # unlike max(), it keeps NaN
 
 
-def _object_similarity(pred: NDArray[np.float64], gt: NDArray[np.bool_]) -> float:
-    share = gt.mean()
-    return float(share * _uniformity(pred[gt]) + (1 - share) * _uniformity(1 - pred[~gt]))
+def _object_similarity(by_truth: Spread) -> float:
+    """Of values by truth, arrays (2,): how near the background is to 0 and the foreground to 1, and how uniform."""
+    mean = np.abs([1, 0] - by_truth.mean)
+    spread = np.sqrt(by_truth.squares / np.maximum(by_truth.count - 1, 1))
+    uniformity = 2 * mean / (mean**2 + 1 + spread + EPSILON)
+    return float(by_truth.count @ uniformity / by_truth.count.sum())
 
 
-def _uniformity(values: NDArray[np.float64]) -> float:
-    mean = values.mean()
-    spread = values.std(ddof=1) if values.size > 1 else 0.0
-    return float(2 * mean / (mean**2 + 1 + spread + EPSILON))
-
-
-def _region_similarity(pred: NDArray[np.float64], gt: NDArray[np.bool_]) -> float:
-    row, column = _centroid(gt)
-    return sum(
-        _structural_similarity(pred[rows, columns], gt[rows, columns].astype(np.float64))
-        * gt[rows, columns].size
-        / gt.size
-        for rows in (slice(row), slice(row, None))
-        for columns in (slice(column), slice(column, None))
-    )
-
-
-def _centroid(gt: NDArray[np.bool_]) -> tuple[int, int]:
-    """First row and column after the centroid, which is rounded half to even."""
-    by_row, by_column = np.count_nonzero(gt, axis=1), np.count_nonzero(gt, axis=0)
-    centre_row, centre_column = (np.arange(n.size) @ n / n.sum() for n in (by_row, by_column))
-    return round(float(centre_row)) + 1, round(float(centre_column)) + 1
-
-
-def _structural_similarity(pred: NDArray[np.float64], gt: NDArray[np.float64]) -> float:
-    if not pred.size:
+def _region_similarity(by_quadrant: Spread) -> float:
+    """Of values by quadrant and truth, arrays (4, 2): structural similarities, weighted by area."""
+    area = by_quadrant.count.sum(1)
+    if not area.all():
         return math.nan
-    freedom = max(pred.size - 1, 1)
-    x, y = pred.mean(), gt.mean()
-    from_x, from_y = _deviations(pred), _deviations(gt)
-    variances = (np.vdot(from_x, from_x) + np.vdot(from_y, from_y)) / freedom
-    covariance = np.vdot(from_x, from_y) / freedom
+    return float(area @ _structural_similarity(by_quadrant) / area.sum())
+
+
+def _structural_similarity(by_truth: Spread) -> NDArray[np.float64]:
+    """Of values by image and truth, arrays (N, 2): structural similarity of each image with its truth, (N,)."""
+    both = by_truth.pooled(1)
+    false, true = by_truth.count.T
+    freedom = np.maximum(both.count - 1, 1)
+    x, y = both.mean, true / both.count
+    # The truth is 0 or 1, so that its own and the common sum of deviations follow from the counts and means.
+    products = false * true / both.count
+    variances = (both.squares + products) / freedom
+    covariance = products * (by_truth.mean[:, 1] - by_truth.mean[:, 0]) / freedom
     numerator = 4 * x * y * covariance
     denominator = (x**2 + y**2) * variances
-    if numerator != 0:
-        return float(numerator / (denominator + EPSILON))
-    return 1.0 if denominator == 0 else 0.0
-
-
-def _deviations(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Shifted by one of the values, those of a constant array are exactly 0.
-    shifted = values - values[0, 0]
-    return np.asarray(shifted - shifted.mean())
+    return np.asarray(np.where(numerator != 0, numerator / (denominator + EPSILON), denominator == 0))
