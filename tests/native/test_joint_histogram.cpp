@@ -1,106 +1,105 @@
-// test_joint_histogram SEED COUNT [FIRST]: COUNT random joint histograms, from case FIRST on, by every instruction set
-// of this processor, against a loop.
+// test_joint_histogram SEED COUNT [FIRST]: COUNT random joint histograms by every instruction set, against a loop.
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <limits>
-#include <memory>
-#include <vector>
 
 #include "../../csrc/api.h"
-#include "../../csrc/instruction_set.h"
-#include "guarded.h"
-#include "random.h"
+#include "cases.h"
+#include "images.h"
 
 namespace {
 
 using namespace dislayers;
+using Counts = std::vector<int64_t>;
 
-int64_t length(Random& random) {
-    return random.one_in(2) ? random.one_of<int64_t>({1, 63, 64, 65, 127, 128, 129, 200}) : random.between(1, 90);
-}
-
-// Memory of images (batch, height, width), strided and beside memory that nobody may read; strides in elements.
-struct Images {
-    int64_t stride_row, stride_batch;
-    std::unique_ptr<Guarded> memory;
-
-    Images(Random& random, const JointCounting& task, int64_t bytes) {
-        stride_row = task.width + (random.one_in(2) ? random.between(0, 9) : 0);
-        stride_batch = task.height * stride_row + random.between(0, 9);
-        count = (task.batch - 1) * stride_batch + (task.height - 1) * stride_row + task.width;
-        memory = std::make_unique<Guarded>(count * bytes, bytes > 1 || random.one_in(2) ? Guard::before : Guard::after);
-    }
-
-    template <typename Value, typename Draw>
-    void fill(const Draw& draw) {
-        Value* values = reinterpret_cast<Value*>(memory->data());
-        for (int64_t i = 0; i < count; ++i) values[i] = static_cast<Value>(draw());
-        memory->forbid_writes();
-    }
-
-    int64_t count;
+struct Case {
+    Size size;
+    Images pred, gt;
+    Values values;
+    int64_t bins;
 };
 
-double real(Random& random) {
-    if (random.one_in(4)) return random.one_of({0.0, 1.0});
-    if (random.one_in(20)) return random.one_of({-0.5, 1.5, std::numeric_limits<double>::quiet_NaN(), HUGE_VAL});
-    return static_cast<double>(random.bits() >> 11) * 0x1p-53;
+UNWATCHED void fill_levels(Random& random, uint8_t* levels, int64_t count) {
+    const int64_t saturated = random.one_of<int64_t>({1, 2, 100});
+    for (int64_t i = 0; i < count; ++i)
+        levels[i] = static_cast<uint8_t>(random.one_in(saturated) ? random.one_of({0, 255}) : random.between(0, 255));
 }
 
-int64_t bin_of(const JointCounting& task, int64_t i) {
-    if (task.values == Values::uint8) return static_cast<const uint8_t*>(task.pred)[i] * task.bins / 256;
-    const double value = task.values == Values::float32 ? static_cast<double>(static_cast<const float*>(task.pred)[i])
-                                                        : static_cast<const double*>(task.pred)[i];
-    return std::isnan(value) ? 0 : static_cast<int64_t>(std::fmin(std::fmax(value, 0), 1) * double(task.bins - 1));
+template <typename Real>
+UNWATCHED void fill_reals(Random& random, Real* reals, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+        double value = static_cast<double>(random.bits() >> 11) * 0x1p-53;
+        if (random.one_in(4)) value = random.one_of({0.0, 1.0});
+        if (random.one_in(20)) value = random.one_of({-0.5, 1.5, std::numeric_limits<double>::quiet_NaN(), HUGE_VAL});
+        reals[i] = static_cast<Real>(value);
+    }
 }
 
-std::vector<int64_t> expected(const JointCounting& task) {
-    std::vector<int64_t> counts(static_cast<size_t>(task.batch * 2 * task.bins));
-    for (int64_t image = 0; image < task.batch; ++image)
-        for (int64_t y = 0; y < task.height; ++y)
-            for (int64_t x = 0; x < task.width; ++x) {
-                const bool truth = task.gt[image * task.gt_stride_batch + y * task.gt_stride_row + x] != 0;
-                const int64_t bin = bin_of(task, image * task.pred_stride_batch + y * task.pred_stride_row + x);
-                ++counts[static_cast<size_t>((2 * image + truth) * task.bins + bin)];
+// Strides in values; rows and images may overlap as in expanded tensors.
+Images random_values(Random& random, const Size& size, Values values) {
+    Images images;
+    images.stride_row = random.one_of({size.width, size.width + random.between(1, 40), int64_t(0)});
+    const int64_t image = (size.height - 1) * images.stride_row + size.width;
+    images.stride_batch = random.one_of({image, image + random.between(0, 40), int64_t(0)});
+    const int64_t count = (size.batch - 1) * images.stride_batch + image;
+    const int64_t bytes = values == Values::uint8 ? 1 : values == Values::float32 ? 4 : 8;
+    images.memory = std::make_unique<Guarded>(count * bytes, random.one_of({Guard::before, Guard::after}));
+    void* memory = images.memory->data();
+    if (values == Values::uint8) fill_levels(random, static_cast<uint8_t*>(memory), count);
+    if (values == Values::float32) fill_reals(random, static_cast<float*>(memory), count);
+    if (values == Values::float64) fill_reals(random, static_cast<double*>(memory), count);
+    images.memory->forbid_writes();
+    return images;
+}
+
+Case random_case(uint64_t seed, int64_t number) {
+    Random random(seed * 1000003 + static_cast<uint64_t>(number));
+    Case one;
+    one.size = {random.between(1, 3), random_length(random), random_length(random)};
+    // Work enough for several threads.
+    if (number % 64 == 8) one.size = {1, random.between(1000, 1100), 1100};
+    one.values = random.one_of({Values::uint8, Values::uint8, Values::float32, Values::float64});
+    one.bins = random.one_of<int64_t>({256, 256, 1, 2, 19, 300});
+    one.pred = random_values(random, one.size, one.values);
+    one.gt = random_images(random, one.size, random_percent(random));
+    return one;
+}
+
+UNWATCHED int64_t bin_of(const Case& one, int64_t i) {
+    const void* memory = one.pred.memory->data();
+    if (one.values == Values::uint8) return static_cast<const uint8_t*>(memory)[i] * one.bins / 256;
+    const double value = one.values == Values::float32 ? static_cast<double>(static_cast<const float*>(memory)[i])
+                                                       : static_cast<const double*>(memory)[i];
+    const double inside = std::isnan(value) || value < 0 ? 0 : value > 1 ? 1 : value;
+    return static_cast<int64_t>(inside * static_cast<double>(one.bins - 1));
+}
+
+UNWATCHED Counts expected(const Case& one) {
+    const auto& [batch, height, width] = one.size;
+    Counts counts(static_cast<size_t>(batch * 2 * one.bins));
+    for (int64_t image = 0; image < batch; ++image)
+        for (int64_t y = 0; y < height; ++y)
+            for (int64_t x = 0; x < width; ++x) {
+                const int64_t in_gt = image * one.gt.stride_batch + y * one.gt.stride_row + x;
+                const int64_t in_pred = image * one.pred.stride_batch + y * one.pred.stride_row + x;
+                const int64_t truth = one.gt.memory->data()[in_gt] != 0;
+                ++counts[static_cast<size_t>((2 * image + truth) * one.bins + bin_of(one, in_pred))];
             }
     return counts;
 }
 
-bool holds(uint64_t seed, int64_t number, int best) {
-    Random random(seed * 1000003 + static_cast<uint64_t>(number));
-    JointCounting task = {};
-    task.values = random.one_of({Values::uint8, Values::uint8, Values::float32, Values::float64});
-    task.batch = random.between(1, 3);
-    task.height = length(random);
-    task.width = length(random);
-    // Work enough for several threads.
-    if (number % 64 == 8) task.batch = 1, task.height = 1050, task.width = 1100;
-    task.bins = random.one_of<int64_t>({256, 256, 1, 2, 19, 300});
-    Images pred(random, task, task.values == Values::uint8 ? 1 : task.values == Values::float32 ? 4 : 8);
-    Images gt(random, task, 1);
-    const int64_t saturated = random.one_of<int64_t>({1, 2, 100}), ones = random.one_of<int64_t>({1, 2, 50});
-    const auto grey = [&] { return random.one_in(saturated) ? random.one_of({0, 255}) : random.between(0, 255); };
-    const auto value = [&] { return real(random); };
-    if (task.values == Values::uint8) pred.fill<uint8_t>(grey);
-    if (task.values == Values::float32) pred.fill<float>(value);
-    if (task.values == Values::float64) pred.fill<double>(value);
-    gt.fill<uint8_t>([&] { return random.one_in(ones) ? random.between(1, 255) : 0; });
-    task.pred = pred.memory->data();
-    task.pred_stride_batch = pred.stride_batch;
-    task.pred_stride_row = pred.stride_row;
-    task.gt = gt.memory->data();
-    task.gt_stride_batch = gt.stride_batch;
-    task.gt_stride_row = gt.stride_row;
-
-    const std::vector<int64_t> right = expected(task);
+bool equal(uint64_t seed, int64_t number, const char* const* names, int best) {
+    const Case one = random_case(seed, number);
+    const Counts right = expected(one);
     for (int set = 0; set <= best; ++set) {
-        std::vector<int64_t> counts(right.size(), -1);
-        task.counts = counts.data();
-        joint_histogram_cpu(task, random.between(1, 3), set);
+        Counts counts(right.size(), -1);
+        joint_histogram_cpu({one.pred.memory->data(), one.gt.memory->data(), counts.data(), one.values, one.size.batch,
+                             one.size.height, one.size.width, one.pred.stride_batch, one.pred.stride_row,
+                             one.gt.stride_batch, one.gt.stride_row, one.bins},
+                            1 + number % 3, set);
         if (counts == right) continue;
-        std::printf("instruction set %d is wrong; repeat with: test_joint_histogram %llu 1 %lld\n", set,
-                    static_cast<unsigned long long>(seed), static_cast<long long>(number));
+        std::printf("%s: joint histogram of %s in %lld bins\n", names[set], product(one.size).c_str(),
+                    static_cast<long long>(one.bins));
         return false;
     }
     return true;
@@ -108,13 +107,4 @@ bool holds(uint64_t seed, int64_t number, int best) {
 
 }  // namespace
 
-int main(int count, char** words) {
-    if (count < 3) return std::printf("test_joint_histogram SEED COUNT [FIRST]\n"), 2;
-    const uint64_t seed = std::strtoull(words[1], nullptr, 10);
-    const int64_t cases = std::atoll(words[2]), first = count > 3 ? std::atoll(words[3]) : 0;
-    const int best = static_cast<int>(best_instruction_set());
-    for (int64_t number = first; number < first + cases; ++number)
-        if (!holds(seed, number, best)) return 1;
-    std::printf("%lld cases, %d instruction sets: all equal\n", static_cast<long long>(cases), best + 1);
-    return 0;
-}
+int main(int count, char** words) { return for_each_case("test_joint_histogram", count, words, equal); }
