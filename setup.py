@@ -20,7 +20,11 @@ from setuptools.errors import CCompilerError, ExecError, PlatformError
 
 WINDOWS = sys.platform == "win32"
 X86 = platform.machine().lower() in ("x86_64", "amd64") and not WINDOWS
-STANDARD = ["/std:c++17", "/O2", "/EHsc"] if WINDOWS else ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"]
+STANDARD = (
+    ["/std:c++17", "/O2", "/EHsc"]
+    if WINDOWS
+    else ["-std=c++17", "-O3", "-g0", "-fno-math-errno", "-fvisibility=hidden"]
+)
 INSTRUCTION_SETS = {
     "baseline": [],
     "avx2": ["-march=x86-64-v3"],

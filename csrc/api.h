@@ -3,12 +3,15 @@
 
 #include "joint_histogram.h"
 #include "moments.h"
+#include "distance_transform.h"
 #include "morphology.h"
 #include "skeletonize.h"
 
 namespace dislayers {
 
 void dilate_cpu(const Dilation& task, int64_t threads, int instruction_set);
+
+void distance_transform_cpu(const DistanceTransform& task, int64_t threads, int instruction_set);
 
 void skeletonize_cpu(const Thinning& task, int64_t threads, int instruction_set);
 

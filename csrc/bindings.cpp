@@ -129,6 +129,26 @@ PYBIND11_MODULE(_C, module) {
         },
         py::arg("mask"), py::arg("mask_strides"), py::arg("sums"), py::arg("size"), py::arg("threads"),
         py::arg("instruction_set"));
+        "distance_transform_cpu",
+        [](uintptr_t mask, Strides mask_strides, uintptr_t distance, uintptr_t index, Size size, int64_t threads,
+           int instruction_set) {
+            const auto [batch, height, width] = size;
+            if (batch < 1 || height < 1 || width < 1 || !mask || !distance || instruction_set < 0 ||
+                instruction_set > best())
+                throw std::invalid_argument("an image of at least one pixel and an instruction set are expected");
+            const DistanceTransform task = {reinterpret_cast<const uint8_t*>(mask),
+                                            reinterpret_cast<float*>(distance),
+                                            reinterpret_cast<int64_t*>(index),
+                                            batch,
+                                            height,
+                                            width,
+                                            mask_strides.first,
+                                            mask_strides.second};
+            const py::gil_scoped_release released;
+            distance_transform_cpu(task, threads, instruction_set);
+        },
+        py::arg("mask"), py::arg("mask_strides"), py::arg("distance"), py::arg("index"), py::arg("size"),
+        py::arg("threads"), py::arg("instruction_set"));
 #if defined(DISLAYERS_CUDA)
     module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
     module.def(

@@ -3,6 +3,7 @@
 from dislayers.conv_norm_act import ConvNormAct
 from dislayers.joint_histogram import joint_histogram
 from dislayers.moments import moments
+from dislayers.distance_transform import distance_transform
 from dislayers.morphology import dilate, erode
 from dislayers.rsu import RSU, DilatedRSU
 from dislayers.skeletonize import skeletonize
@@ -17,6 +18,8 @@ __all__ = [
     "erode",
     "joint_histogram",
     "moments",
+    "distance_transform",
+    "erode",
     "skeletonize",
     "upsample",
     "upsample_concat",
