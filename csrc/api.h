@@ -4,6 +4,7 @@
 #include "joint_histogram.h"
 #include "moments.h"
 #include "distance_transform.h"
+#include "contours.h"
 #include "morphology.h"
 #include "skeletonize.h"
 
@@ -18,6 +19,8 @@ void skeletonize_cpu(const Thinning& task, int64_t threads, int instruction_set)
 void joint_histogram_cpu(const JointCounting& task, int64_t threads, int instruction_set);
 
 void moments_cpu(const Summation& task, int64_t threads, int instruction_set);
+// How many corners the polygons have together.
+int64_t approximate_polygons_cpu(const Curves& curves, Tolerance tolerance, bool closed);
 
 // Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. The
 // text of the error, or null.

@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -129,6 +130,7 @@ PYBIND11_MODULE(_C, module) {
         },
         py::arg("mask"), py::arg("mask_strides"), py::arg("sums"), py::arg("size"), py::arg("threads"),
         py::arg("instruction_set"));
+    module.def(
         "distance_transform_cpu",
         [](uintptr_t mask, Strides mask_strides, uintptr_t distance, uintptr_t index, Size size, int64_t threads,
            int instruction_set) {
@@ -149,6 +151,39 @@ PYBIND11_MODULE(_C, module) {
         },
         py::arg("mask"), py::arg("mask_strides"), py::arg("distance"), py::arg("index"), py::arg("size"),
         py::arg("threads"), py::arg("instruction_set"));
+    py::class_<Contours>(module, "Contours")
+        .def_property_readonly("count", &Contours::count)
+        .def_property_readonly("points", &Contours::points)
+        .def(
+            "write",
+            [](const Contours& contours, uintptr_t points, uintptr_t lengths, uintptr_t is_hole, uintptr_t parents) {
+                contours.write({reinterpret_cast<Point*>(points), reinterpret_cast<int64_t*>(lengths),
+                                reinterpret_cast<bool*>(is_hole), reinterpret_cast<int64_t*>(parents)});
+            },
+            py::arg("points"), py::arg("lengths"), py::arg("is_hole"), py::arg("parents"));
+    module.def(
+        "contours_cpu",
+        [](uintptr_t mask, int64_t stride_row, std::pair<int64_t, int64_t> size, int instruction_set) {
+            const auto [height, width] = size;
+            if (height < 1 || width < 1 || !mask || instruction_set < 0 || instruction_set > best())
+                throw std::invalid_argument("an image of at least one pixel and an instruction set are expected");
+            const py::gil_scoped_release released;
+            const Image image = {reinterpret_cast<const uint8_t*>(mask), height, width, stride_row};
+            return std::make_unique<Contours>(image, instruction_set);
+        },
+        py::arg("mask"), py::arg("stride_row"), py::arg("size"), py::arg("instruction_set"));
+    module.def(
+        "approximate_polygons_cpu",
+        [](uintptr_t points, uintptr_t lengths, int64_t count, double epsilon, bool segment, bool closed,
+           uintptr_t corners, uintptr_t corner_counts) {
+            const Curves curves = {reinterpret_cast<const Point*>(points), reinterpret_cast<const int64_t*>(lengths),
+                                   count, reinterpret_cast<Point*>(corners),
+                                   reinterpret_cast<int64_t*>(corner_counts)};
+            const py::gil_scoped_release released;
+            return approximate_polygons_cpu(curves, {epsilon, segment}, closed);
+        },
+        py::arg("points"), py::arg("lengths"), py::arg("count"), py::arg("epsilon"), py::arg("segment"),
+        py::arg("closed"), py::arg("corners"), py::arg("corner_counts"));
 #if defined(DISLAYERS_CUDA)
     module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
     module.def(

@@ -1,9 +1,10 @@
 """Building blocks of dichotomous image segmentation networks."""
 
+from dislayers.contours import approximate_polygon, approximate_polygons, contours
 from dislayers.conv_norm_act import ConvNormAct
+from dislayers.distance_transform import distance_transform
 from dislayers.joint_histogram import joint_histogram
 from dislayers.moments import moments
-from dislayers.distance_transform import distance_transform
 from dislayers.morphology import dilate, erode
 from dislayers.rsu import RSU, DilatedRSU
 from dislayers.skeletonize import skeletonize
@@ -14,12 +15,14 @@ __all__ = [
     "RSU",
     "ConvNormAct",
     "DilatedRSU",
+    "approximate_polygon",
+    "approximate_polygons",
+    "contours",
     "dilate",
+    "distance_transform",
     "erode",
     "joint_histogram",
     "moments",
-    "distance_transform",
-    "erode",
     "skeletonize",
     "upsample",
     "upsample_concat",

@@ -39,6 +39,12 @@ def floating(name: str, value: object) -> None:
         raise TypeError(f"{name} must be a floating tensor, got {_described(value)}")
 
 
+def typed(name: str, value: object, dtype: torch.dtype) -> None:
+    """A tensor of one dtype."""
+    if not isinstance(value, Tensor) or value.dtype != dtype:
+        raise TypeError(f"{name} must be a tensor of {dtype}, got {_described(value)}")
+
+
 def matching(name: str, value: Tensor, like_name: str, like: Tensor) -> None:
     """Same shape and device as another argument."""
     if value.shape != like.shape or value.device != like.device:

@@ -1,0 +1,5 @@
+"""Contours of binary masks, and polygons that approximate curves."""
+
+from dislayers.contours.op import Contours, Curves, Distance, approximate_polygon, approximate_polygons, contours
+
+__all__ = ["Contours", "Curves", "Distance", "approximate_polygon", "approximate_polygons", "contours"]
