@@ -11,8 +11,9 @@
 #include <memory>
 #include <vector>
 
-#include "framed.h"
 #include "contours.h"
+#include "framed.h"
+#include "packed.h"
 
 namespace dislayers {
 
@@ -55,23 +56,6 @@ struct Turns {
             }
     }
 };
-
-inline int lowest_bit(uint64_t word) {
-#if defined(__GNUC__)
-    return __builtin_ctzll(word);
-#else
-    int bit = 0;
-    for (; !(word >> bit & 1); ++bit) {}
-    return bit;
-#endif
-}
-
-inline int64_t count_bits(uint64_t word) {
-    word -= word >> 1 & 0x5555555555555555;
-    word = (word & 0x3333333333333333) + (word >> 2 & 0x3333333333333333);
-    word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f;
-    return static_cast<int64_t>(word * 0x0101010101010101 >> 56);
-}
 
 // All borders of a framed image, in the order in which a raster scan finds them. Needs the image only while it is made.
 class Borders {

@@ -5,10 +5,6 @@
 
 #include "host_device.h"
 
-#if defined(_MSC_VER)
-#include <intrin.h>
-#endif
-
 namespace dislayers {
 
 namespace {
@@ -45,14 +41,26 @@ HOST_DEVICE Word low_bits(int64_t count) {
     return count <= 0 ? Word(0) : count >= bits ? ~Word(0) : static_cast<Word>((Word(1) << count) - 1);
 }
 
-// On the CPU: how many bits of a word are set, and the place of the lowest one of a word that is not 0.
-#if defined(_MSC_VER)
-inline int count_bits(uint64_t word) { return static_cast<int>(__popcnt64(word)); }
-inline int lowest_bit(uint64_t word) { return static_cast<int>(_tzcnt_u64(word)); }
+// On the CPU: how many bits of a word are set.
+inline int count_bits(uint64_t word) {
+#if defined(__POPCNT__)
+    return __builtin_popcountll(word);
 #else
-inline int count_bits(uint64_t word) { return __builtin_popcountll(word); }
-inline int lowest_bit(uint64_t word) { return __builtin_ctzll(word); }
+    word -= word >> 1 & 0x5555555555555555;
+    word = (word & 0x3333333333333333) + (word >> 2 & 0x3333333333333333);
+    word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f;
+    return static_cast<int>(word * 0x0101010101010101 >> 56);
 #endif
+}
+
+// The place of the lowest bit of a word that is not 0.
+inline int lowest_bit(uint64_t word) {
+#if defined(__GNUC__)
+    return __builtin_ctzll(word);
+#else
+    return count_bits((word - 1) & ~word);
+#endif
+}
 
 }  // namespace
 }  // namespace dislayers
