@@ -21,7 +21,7 @@ using Size = std::tuple<int64_t, int64_t, int64_t>;
 using Strides = std::pair<int64_t, int64_t>;
 
 Dilation dilation(uintptr_t mask, Strides mask_strides, uintptr_t within, Strides within_strides, uintptr_t out,
-                  Size size, int64_t iterations, bool flip) {
+                  Size size, int64_t iterations, bool square, bool flip) {
     const auto [batch, height, width] = size;
     if (batch < 1 || height < 1 || width < 1 || iterations < 0 || !mask || !out)
         throw std::invalid_argument("an image of at least one pixel and iterations of at least 0 are expected");
@@ -35,6 +35,7 @@ Dilation dilation(uintptr_t mask, Strides mask_strides, uintptr_t within, Stride
     std::tie(task.mask_stride_batch, task.mask_stride_row) = mask_strides;
     std::tie(task.within_stride_batch, task.within_stride_row) = within_strides;
     task.iterations = iterations;
+    task.square = square;
     task.flip = flip;
     return task;
 }
@@ -56,15 +57,16 @@ PYBIND11_MODULE(_C, module) {
     module.def(
         "dilate_cpu",
         [](uintptr_t mask, Strides mask_strides, uintptr_t within, Strides within_strides, uintptr_t out, Size size,
-           int64_t iterations, bool flip, int64_t threads, int instruction_set) {
+           int64_t iterations, bool square, bool flip, int64_t threads, int instruction_set) {
             if (instruction_set < 0 || instruction_set > best())
                 throw std::invalid_argument("instruction_set must be an index into instruction_sets()");
-            const auto task = dilation(mask, mask_strides, within, within_strides, out, size, iterations, flip);
+            const auto task = dilation(mask, mask_strides, within, within_strides, out, size, iterations, square, flip);
             const py::gil_scoped_release released;
             dilate_cpu(task, threads, instruction_set);
         },
         py::arg("mask"), py::arg("mask_strides"), py::arg("within"), py::arg("within_strides"), py::arg("out"),
-        py::arg("size"), py::arg("iterations"), py::arg("flip"), py::arg("threads"), py::arg("instruction_set"));
+        py::arg("size"), py::arg("iterations"), py::arg("square"), py::arg("flip"), py::arg("threads"),
+        py::arg("instruction_set"));
     module.def(
         "skeletonize_cpu",
         [](uintptr_t mask, Strides mask_strides, uintptr_t out, Size size, int64_t threads, int instruction_set) {
@@ -189,14 +191,14 @@ PYBIND11_MODULE(_C, module) {
     module.def(
         "dilate_cuda",
         [](uintptr_t mask, Strides mask_strides, uintptr_t within, Strides within_strides, uintptr_t out, Size size,
-           int64_t iterations, bool flip, uintptr_t stream) {
+           int64_t iterations, bool square, bool flip, uintptr_t stream) {
             if (iterations > dilate_cuda_iterations) throw std::invalid_argument("too many iterations for one call");
-            const auto task = dilation(mask, mask_strides, within, within_strides, out, size, iterations, flip);
+            const auto task = dilation(mask, mask_strides, within, within_strides, out, size, iterations, square, flip);
             const py::gil_scoped_release released;
             if (const char* error = dilate_cuda(task, reinterpret_cast<void*>(stream)))
                 throw std::runtime_error(std::string("dilate_cuda: ") + error);
         },
         py::arg("mask"), py::arg("mask_strides"), py::arg("within"), py::arg("within_strides"), py::arg("out"),
-        py::arg("size"), py::arg("iterations"), py::arg("flip"), py::arg("stream"));
+        py::arg("size"), py::arg("iterations"), py::arg("square"), py::arg("flip"), py::arg("stream"));
 #endif
 }

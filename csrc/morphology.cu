@@ -39,8 +39,17 @@ __device__ void unpack(uint32_t word, uint8_t* pixels, int64_t count) {
 
 __device__ int64_t at_most_word(int64_t pixels) { return pixels < 32 ? pixels : 32; }
 
+template <bool square>
+__device__ uint32_t dilated_at(const uint32_t* now) {
+    const auto column = [&](int i) { return now[i] | now[i - stride] | now[i + stride]; };
+    const auto moving = [&](int i) { return square ? column(i) : now[i]; };
+    return dilated(column(0), moving(0), moving(-1), moving(1), 1, 32);
+}
+
+template <bool square>
 __global__ void __launch_bounds__(threads) dilate_kernel(Dilation task) {
-    __shared__ uint32_t buffers[2][most_rows * stride];
+    // A spare word at either end, for the sides of a square's first and last word.
+    __shared__ uint32_t buffers[2][most_rows * stride + 2];
     __shared__ uint32_t within[most_rows * stride];
 
     const int iterations = static_cast<int>(task.iterations);
@@ -66,21 +75,22 @@ __global__ void __launch_bounds__(threads) dilate_kernel(Dilation task) {
                 allowed = pack(only + row * task.within_stride_row + column, count);
             }
         }
-        buffers[0][i] = word;
-        buffers[1][i] = 0;
+        buffers[0][i + 1] = word;
+        buffers[1][i + 1] = 0;
         within[i] = allowed;
     }
+    for (int end = threadIdx.x; end < 4; end += blockDim.x) buffers[end / 2][end % 2 ? rows * stride + 1 : 0] = 0;
     __syncthreads();
 
     for (int step = 0; step < iterations; ++step) {
-        const uint32_t* now = buffers[step % 2];
-        uint32_t* next = buffers[(step + 1) % 2];
+        const uint32_t* now = buffers[step % 2] + 1;
+        uint32_t* next = buffers[(step + 1) % 2] + 1;
         for (int i = threadIdx.x + stride; i < (rows - 1) * stride; i += blockDim.x)
-            next[i] = within[i] & dilated(now[i], now[i - stride], now[i + stride], now[i - 1], now[i + 1], 1, 32);
+            next[i] = within[i] & dilated_at<square>(now + i);
         __syncthreads();
     }
 
-    const uint32_t* done = buffers[iterations % 2];
+    const uint32_t* done = buffers[iterations % 2] + 1;
     for (int i = threadIdx.x; i < tile_rows * tile_words; i += blockDim.x) {
         const int row_in_tile = i / tile_words, word_in_tile = i % tile_words;
         const int64_t row = top + 1 + iterations + row_in_tile, column = left + 32 * (word_in_tile + 1);
@@ -95,6 +105,7 @@ __global__ void __launch_bounds__(threads) dilate_kernel(Dilation task) {
 
 const char* dilate_cuda(const Dilation& task, void* stream) {
     constexpr int64_t most_images = 65535;
+    const auto kernel = task.square ? dilate_kernel<true> : dilate_kernel<false>;
     for (int64_t first = 0; first < task.batch; first += most_images) {
         Dilation part = task;
         part.batch = task.batch - first < most_images ? task.batch - first : most_images;
@@ -108,7 +119,7 @@ const char* dilate_cuda(const Dilation& task, void* stream) {
                               static_cast<unsigned>(part.batch));
         config.blockDim = dim3(threads);
         config.stream = static_cast<cudaStream_t>(stream);
-        if (const cudaError_t error = cudaLaunchKernelEx(&config, dilate_kernel, part))
+        if (const cudaError_t error = cudaLaunchKernelEx(&config, kernel, part))
             return cudaGetErrorString(error);
     }
     return nullptr;

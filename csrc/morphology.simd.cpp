@@ -12,16 +12,29 @@ namespace {
 constexpr int64_t iterations_between_looks = 32;
 
 // A row of `stride` words. `within` is zero wherever a word is no part of the image, so a step clears what it spilled.
+template <bool square>
 void dilate_row(const uint64_t* now, const uint64_t* within, uint64_t* next, int64_t stride, int reach) {
-    Vector previous{}, centre = load(now);
+    const auto column = [&](int64_t i) {
+        return load(now + i) | load(now + i - reach * stride) | load(now + i + reach * stride);
+    };
+    const auto moving = [&](int64_t i) { return square ? column(i) : load(now + i); };
+    Vector previous{}, centre = moving(0);
     for (int64_t i = 0; i < stride; i += vector_words) {
-        const Vector following = i + vector_words < stride ? load(now + i + vector_words) : Vector{};
-        const Vector grown = dilated(centre, load(now + i - reach * stride), load(now + i + reach * stride),
-                                     word_before(previous, centre), word_after(centre, following), reach, 64);
+        const Vector following = i + vector_words < stride ? moving(i + vector_words) : Vector{};
+        const Vector grown = dilated(square ? centre : column(i), centre, word_before(previous, centre),
+                                     word_after(centre, following), reach, 64);
         *reinterpret_cast<Vector*>(next + i) = grown & load(within + i);
         previous = centre;
         centre = following;
     }
+}
+
+// One step of `rows` rows; `within` may be one row for all, with a stride of 0.
+template <bool square>
+void dilate_step(const uint64_t* now, const uint64_t* within, int64_t within_stride, uint64_t* next, int64_t rows,
+                 int64_t stride, int reach) {
+    for (int64_t row = 0; row < rows; ++row)
+        dilate_row<square>(now + row * stride, within + row * within_stride, next + row * stride, stride, reach);
 }
 
 }  // namespace
@@ -58,11 +71,11 @@ void dilate_rows(const Dilation& task, int64_t image, int64_t first, int64_t las
     const int64_t within_stride = task.within ? stride : 0;
     for (int64_t i = 0; i < stride && !task.within; ++i) within[i] = low_bits<uint64_t>(task.width - 64 * i);
 
+    const auto step = task.square ? dilate_step<true> : dilate_step<false>;
     int64_t looked = 0;
     for (int64_t done = 0; done < task.iterations;) {
-        const int reach = next_reach(done, task.iterations - done, task.within);
-        for (int64_t row = 0; row < halo_last - halo_first; ++row)
-            dilate_row(now + row * stride, within + row * within_stride, next + row * stride, stride, reach);
+        const int reach = next_reach(done, task.iterations - done, task.square, task.within);
+        step(now, within, within_stride, next, halo_last - halo_first, stride, reach);
         uint64_t* newest = next;
         next = now;
         now = newest;

@@ -1,4 +1,4 @@
-"""Binary morphology with the 4-neighbour cross."""
+"""Binary morphology with the 3x3 cross or square."""
 
 from dislayers.morphology.op import dilate, erode
 

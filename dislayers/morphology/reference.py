@@ -1,8 +1,12 @@
-"""Dilation and erosion with the 4-neighbour cross, in plain PyTorch."""
+"""Dilation and erosion with the 3x3 cross or square, in plain PyTorch."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor
+
+Footprint = Literal["cross", "square"]
 
 
 def enough(mask: Tensor, iterations: int, within: Tensor | None) -> int:
@@ -11,22 +15,23 @@ def enough(mask: Tensor, iterations: int, within: Tensor | None) -> int:
     return min(iterations, height + width if within is None else height * width)
 
 
-def dilate(mask: Tensor, iterations: int, within: Tensor | None) -> Tensor:
-    """Every iteration sets the four neighbours of each set pixel, then clears what is not within."""
+def dilate(mask: Tensor, iterations: int, within: Tensor | None, footprint: Footprint) -> Tensor:
+    """Every iteration sets the neighbours of each set pixel, four or all eight, then clears what is not within."""
     now = mask != 0
     allowed = None if within is None else within != 0
     for _ in range(enough(mask, iterations, within)):
         grown = now.clone()
         grown[..., 1:, :] |= now[..., :-1, :]
         grown[..., :-1, :] |= now[..., 1:, :]
-        grown[..., 1:] |= now[..., :-1]
-        grown[..., :-1] |= now[..., 1:]
+        moved = grown.clone() if footprint == "square" else now
+        grown[..., 1:] |= moved[..., :-1]
+        grown[..., :-1] |= moved[..., 1:]
         if allowed is not None:
             grown &= allowed
         now = grown
     return now
 
 
-def erode(mask: Tensor, iterations: int) -> Tensor:
+def erode(mask: Tensor, iterations: int, footprint: Footprint) -> Tensor:
     """The complement of the dilated complement: outside the image nothing erodes."""
-    return ~dilate(mask == 0, iterations, None)
+    return ~dilate(mask == 0, iterations, None, footprint)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,14 +16,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skimage.morphology import dilation, disk, erosion
+from skimage.morphology import dilation, disk, erosion, footprint_rectangle
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from dislayers import dilate, erode
 from dislayers.morphology import kernel, reference
+from dislayers.morphology.reference import Footprint
 from tests.harness import SHAPES, Op, check_op
 
-CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+FOOTPRINTS = {"cross": disk(1), "square": footprint_rectangle((3, 3))}
 EDGES = (1, 2, 31, 33, 63, 64, 65, 127, 128, 129)
 
 
@@ -51,8 +54,9 @@ def noise(density: float, shape: tuple[int, ...], dtype: torch.dtype, generator:
 
 ERODE = Op(
     function=erode,
-    reference=reference.erode,
+    reference=lambda mask, iterations, footprint="cross": reference.erode(mask, iterations, footprint),
     overload=torch.ops.dislayers.erode.default,
+    overload_arguments=lambda mask, iterations, footprint="cross": ((mask, iterations, footprint), {}),
     make_inputs=lambda *of: ((noise(0.9, *of), 2), {}),
     dtypes=(torch.bool, torch.uint8),
     shapes=(*SHAPES, (9, 70), (3, 21, 6), (2, 1, 2, 5, 66)),
@@ -61,15 +65,25 @@ ERODE = Op(
         (lambda: erode(torch.ones(2) > 0), ValueError, r"mask must have the shape \(..., H, W\), got bool \(2,\)"),
         (lambda: erode(torch.ones(2, 2) > 0, 1.0), TypeError, "iterations must be an int of at least 0, got float 1.0"),
         (lambda: erode(torch.ones(2, 2) > 0, -1), ValueError, "iterations must be at least 0, got -1"),
+        (
+            lambda: erode(torch.ones(2, 2) > 0, footprint="disk"),
+            ValueError,
+            "footprint must be one of cross, square, got",
+        ),
     ],
 )
 DILATE = replace(
     ERODE,
     function=dilate,
-    reference=lambda mask, iterations, within=None: reference.dilate(mask, iterations, within),
+    reference=lambda mask, iterations, within=None, footprint="cross": reference.dilate(
+        mask, iterations, within, footprint
+    ),
     overload=torch.ops.dislayers.dilate.default,
     make_inputs=lambda *of: ((noise(0.1, *of), 2), {}),
-    overload_arguments=lambda mask, iterations, within=None: ((mask, iterations, within), {}),
+    overload_arguments=lambda mask, iterations, within=None, footprint="cross": (
+        (mask, iterations, within, footprint),
+        {},
+    ),
     errors=[
         (lambda: dilate([[1]]), TypeError, "mask must be a bool or uint8 tensor"),
         (lambda: dilate(torch.ones(2, 2) > 0, True), TypeError, "iterations must be an int"),
@@ -86,11 +100,19 @@ test_dilate = check_op(DILATE)
 test_geodesic_dilate = check_op(
     replace(DILATE, make_inputs=lambda *of: ((noise(0.1, *of), 2), {"within": noise(0.7, *of)}), errors=())
 )
+test_square_erode = check_op(
+    replace(ERODE, make_inputs=lambda *of: ((noise(0.9, *of), 3), {"footprint": "square"}), errors=())
+)
+test_geodesic_square_dilate = check_op(
+    replace(DILATE, make_inputs=lambda *of: ((noise(0.1, *of), 2, noise(0.7, *of), "square"), {}), errors=())
+)
 
 
-def scikit_image(step: Any, mask: np.ndarray, iterations: int, within: np.ndarray | bool = True) -> np.ndarray:
+def scikit_image(
+    step: Any, mask: np.ndarray, iterations: int, footprint: str, within: np.ndarray | bool = True
+) -> np.ndarray:
     for _ in range(iterations):
-        mask = step(mask, disk(1)) & within
+        mask = step(mask, FOOTPRINTS[footprint]) & within
     return mask
 
 
@@ -100,23 +122,30 @@ def test_five_thousand_masks_are_opencvs_and_scikit_images(seed: int) -> None:
     for _ in range(500):
         size = random_size(random), random_size(random)
         mask, within, iterations = random_mask(random, *size), random_mask(random, *size), int(random.integers(1, 21))
-        where, pixels = f"{size}, {iterations} iterations", mask.astype(np.uint8)
-        eroded, dilated = erode(tensor(mask), iterations).numpy(), dilate(tensor(mask), iterations).numpy()
-        np.testing.assert_array_equal(eroded, cv2.erode(pixels, CROSS, iterations=iterations), where)
-        np.testing.assert_array_equal(dilated, cv2.dilate(pixels, CROSS, iterations=iterations), where)
-        np.testing.assert_array_equal(eroded, scikit_image(erosion, mask, iterations), where)
-        np.testing.assert_array_equal(dilated, scikit_image(dilation, mask, iterations), where)
-        geodesic = dilate(tensor(mask), iterations, tensor(within)).numpy()
-        np.testing.assert_array_equal(geodesic, scikit_image(dilation, mask, iterations, within), where)
+        footprint = str(random.choice(["cross", "square"]))
+        where, pixels = f"{size}, {iterations} iterations of a {footprint}", mask.astype(np.uint8)
+        eroded = erode(tensor(mask), iterations, footprint).numpy()
+        dilated = dilate(tensor(mask), iterations, footprint=footprint).numpy()
+        np.testing.assert_array_equal(eroded, cv2.erode(pixels, FOOTPRINTS[footprint], iterations=iterations), where)
+        np.testing.assert_array_equal(dilated, cv2.dilate(pixels, FOOTPRINTS[footprint], iterations=iterations), where)
+        np.testing.assert_array_equal(eroded, scikit_image(erosion, mask, iterations, footprint), where)
+        np.testing.assert_array_equal(dilated, scikit_image(dilation, mask, iterations, footprint), where)
+        geodesic = dilate(tensor(mask), iterations, tensor(within), footprint).numpy()
+        np.testing.assert_array_equal(geodesic, scikit_image(dilation, mask, iterations, footprint, within), where)
 
 
+@pytest.mark.parametrize("footprint", FOOTPRINTS)
 @pytest.mark.parametrize("iterations", [1, 7, 64, 130])
-def test_large_masks_are_opencvs(iterations: int) -> None:
+def test_large_masks_are_opencvs(iterations: int, footprint: str) -> None:
     pixels = random_mask(np.random.default_rng(0), 701, 1103).astype(np.uint8)
     for ours, theirs, value in ((erode, cv2.erode, 1 - pixels), (dilate, cv2.dilate, pixels)):
         np.testing.assert_array_equal(
-            ours(tensor(value), iterations).numpy(), theirs(value, CROSS, iterations=iterations)
+            ours(tensor(value), iterations, footprint=footprint).numpy(),
+            theirs(value, FOOTPRINTS[footprint], iterations=iterations),
         )
+
+
+footprints = st.sampled_from(["cross", "square"])
 
 
 @st.composite
@@ -126,28 +155,41 @@ def masks(draw: st.DrawFn, count: int) -> list[Tensor]:
     return [tensor(random_mask(random, height, width)) for _ in range(count)]
 
 
-@given(masks(1), st.integers(0, 20))
+@given(masks(1), st.integers(0, 20), footprints)
 @settings(deadline=None)
-def test_erosion_is_the_dilation_of_the_complement(mask: list[Tensor], iterations: int) -> None:
-    assert torch.equal(erode(mask[0], iterations), ~dilate(~mask[0], iterations))
+def test_erosion_is_the_dilation_of_the_complement(mask: list[Tensor], iterations: int, footprint: Footprint) -> None:
+    eroded = erode(mask[0], iterations, footprint)
+    assert torch.equal(eroded, ~dilate(~mask[0], iterations, footprint=footprint))
 
 
-@given(masks(3), st.integers(0, 20))
+@given(masks(3), st.integers(0, 20), footprints)
 @settings(deadline=None)
-def test_more_pixels_never_give_fewer(drawn: list[Tensor], iterations: int) -> None:
+def test_more_pixels_never_give_fewer(drawn: list[Tensor], iterations: int, footprint: Footprint) -> None:
     mask, more, within = drawn
-    assert not (erode(mask, iterations) & ~erode(mask | more, iterations)).any()
-    assert not (dilate(mask, iterations) & ~dilate(mask | more, iterations)).any()
-    assert not (dilate(mask, iterations, within) & ~dilate(mask | more, iterations, within)).any()
-    assert not (dilate(mask, iterations, within) & ~dilate(mask, iterations, within | more)).any()
+    grow = partial(dilate, iterations=iterations, footprint=footprint)
+    assert not (erode(mask, iterations, footprint) & ~erode(mask | more, iterations, footprint)).any()
+    assert not (grow(mask) & ~grow(mask | more)).any()
+    assert not (grow(mask, within=within) & ~grow(mask | more, within=within)).any()
+    assert not (grow(mask, within=within) & ~grow(mask, within=within | more)).any()
 
 
-@given(masks(2), st.integers(0, 12), st.integers(0, 12))
+@given(masks(2), st.integers(0, 12), st.integers(0, 12), footprints)
 @settings(deadline=None)
-def test_iterations_add_up(drawn: list[Tensor], first: int, second: int) -> None:
+def test_iterations_add_up(drawn: list[Tensor], first: int, second: int, footprint: Footprint) -> None:
     mask, within = drawn
-    assert torch.equal(erode(erode(mask, first), second), erode(mask, first + second))
-    assert torch.equal(dilate(dilate(mask, first, within), second, within), dilate(mask, first + second, within))
+    twice = erode(erode(mask, first, footprint), second, footprint)
+    assert torch.equal(twice, erode(mask, first + second, footprint))
+    twice = dilate(dilate(mask, first, within, footprint), second, within, footprint)
+    assert torch.equal(twice, dilate(mask, first + second, within, footprint))
+
+
+@given(masks(1), st.integers(0, 40))
+@settings(deadline=None)
+def test_a_square_is_a_row_times_a_column(mask: list[Tensor], iterations: int) -> None:
+    side = 2 * iterations + 1
+    pixels = mask[0].float()[None, None]
+    grown = max_pool2d(max_pool2d(pixels, (1, side), 1, (0, iterations)), (side, 1), 1, (iterations, 0))
+    assert torch.equal(dilate(mask[0], iterations, footprint="square"), grown[0, 0] > 0)
 
 
 @pytest.mark.parametrize("run", [erode, dilate, lambda mask, n: dilate(mask, n, torch.zeros_like(mask))])
@@ -179,12 +221,23 @@ def test_a_corridor_is_walked_a_pixel_an_iteration(size: tuple[int, int]) -> Non
     assert torch.equal(dilate(start, 10**9, within), within)
 
 
+def test_a_square_walks_a_diagonal() -> None:
+    within = torch.eye(70, 90) > 0
+    start = torch.zeros_like(within)
+    start[0, 0] = True
+    for steps in (0, 1, 64, 69):
+        assert dilate(start, steps, within, "square").sum() == steps + 1
+    assert dilate(start, 69, within).sum() == 1
+
+
+@pytest.mark.parametrize("footprint", FOOTPRINTS)
 @pytest.mark.parametrize("iterations", [10**9, 2**63 - 1])
-def test_any_number_of_iterations_ends(iterations: int) -> None:
+def test_any_number_of_iterations_ends(iterations: int, footprint: Footprint) -> None:
     mask = torch.zeros(2, 40, 70, dtype=torch.bool)
     mask[0, 3, 60] = True
-    assert torch.equal(dilate(mask, iterations), mask.any((1, 2), keepdim=True).expand_as(mask))
-    assert torch.equal(erode(~mask, iterations), ~mask.any((1, 2), keepdim=True).expand_as(mask))
+    everywhere = mask.any((1, 2), keepdim=True).expand_as(mask)
+    assert torch.equal(dilate(mask, iterations, footprint=footprint), everywhere)
+    assert torch.equal(erode(~mask, iterations, footprint), ~everywhere)
 
 
 def batches() -> Iterator[tuple[Tensor, Tensor, int]]:
@@ -196,9 +249,11 @@ def batches() -> Iterator[tuple[Tensor, Tensor, int]]:
 
 def assert_is_the_reference() -> None:
     for mask, within, iterations in batches():
-        assert torch.equal(erode(mask, iterations), reference.erode(mask, iterations))
-        assert torch.equal(dilate(mask, iterations), reference.dilate(mask, iterations, None))
-        assert torch.equal(dilate(mask, iterations, within), reference.dilate(mask, iterations, within))
+        for footprint in ("cross", "square"):
+            assert torch.equal(erode(mask, iterations, footprint), reference.erode(mask, iterations, footprint))
+            for allowed in (None, within):
+                expected = reference.dilate(mask, iterations, allowed, footprint)
+                assert torch.equal(dilate(mask, iterations, allowed, footprint), expected)
 
 
 @pytest.mark.skipif(kernel.extension is None, reason="the extension is not there")

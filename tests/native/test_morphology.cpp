@@ -22,7 +22,7 @@ struct Case {
     Images mask, within;
     int64_t iterations, threads;
     unsigned threads_per_block;
-    bool flip;
+    bool square, flip;
 };
 
 Case random_case(uint64_t seed, int64_t number) {
@@ -45,6 +45,7 @@ Case random_case(uint64_t seed, int64_t number) {
     // An image that many iterations do not fill.
     if (far) one.size = {1, random.between(80, 300), random.between(80, 300)};
     if (far) one.iterations = random.between(20, 250);
+    one.square = random.one_in(2);
     one.flip = random.one_in(2);
     one.mask = random_images(random, one.size, far ? (one.flip ? 100 : 0) : random_percent(random));
     if (!far && random.one_in(2)) one.within = random_images(random, one.size, random_percent(random));
@@ -68,18 +69,25 @@ Dilation task_of(Case& one, uint8_t* out) {
     task.height = one.size.height;
     task.width = one.size.width;
     task.iterations = one.iterations;
+    task.square = one.square;
     task.flip = one.flip;
     return task;
 }
 
-// One iteration of one image, true if it changed: a pixel is set if it or a neighbour of the cross is, and `within`.
-UNWATCHED bool dilate_once(const Size& size, const uint8_t* now, const uint8_t* within, uint8_t* next) {
+UNWATCHED bool is_set(const Size& size, const uint8_t* image, int64_t y, int64_t x) {
+    return y >= 0 && y < size.height && x >= 0 && x < size.width && image[y * size.width + x];
+}
+
+// One iteration of one image, true if it changed: a pixel is set if it or a neighbour is, and `within`.
+UNWATCHED bool dilate_once(const Size& size, bool square, const uint8_t* now, const uint8_t* within, uint8_t* next) {
     bool changed = false;
     for (int64_t y = 0; y < size.height; ++y)
         for (int64_t x = 0; x < size.width; ++x) {
             const int64_t i = y * size.width + x;
-            const bool set = now[i] || (y > 0 && now[i - size.width]) || (x > 0 && now[i - 1]) ||
-                             (y + 1 < size.height && now[i + size.width]) || (x + 1 < size.width && now[i + 1]);
+            bool set = false;
+            for (int64_t dy = -1; dy <= 1; ++dy)
+                for (int64_t dx = -1; dx <= 1; ++dx)
+                    set |= (square || dx == 0 || dy == 0) && is_set(size, now, y + dy, x + dx);
             next[i] = set && within[i];
             changed |= next[i] != now[i];
         }
@@ -95,7 +103,7 @@ UNWATCHED Bytes expected(const Case& one) {
         copy(one.size, image, one.mask, one.flip, now.data());
         if (one.within.memory) copy(one.size, image, one.within, false, within.data());
         for (int64_t i = 0; i < one.iterations; ++i) {
-            if (!dilate_once(one.size, now.data(), within.data(), next.data())) break;
+            if (!dilate_once(one.size, one.square, now.data(), within.data(), next.data())) break;
             std::swap(now, next);
         }
         const uint8_t* last = now.data();
@@ -106,7 +114,8 @@ UNWATCHED Bytes expected(const Case& one) {
 }
 
 std::string description(const Case& one) {
-    return (one.flip ? "erosion of " : "dilation of ") + product(one.size) + ", " + std::to_string(one.iterations) +
+    return std::string(one.square ? "square " : "cross ") + (one.flip ? "erosion of " : "dilation of ") +
+           product(one.size) + ", " + std::to_string(one.iterations) +
            " iterations" + (one.within.memory ? " within another mask" : "") + ", row stride " +
            std::to_string(one.mask.stride_row) + ", " + std::to_string(one.threads) + " threads, " +
            std::to_string(one.threads_per_block) + " a block";
