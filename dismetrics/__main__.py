@@ -2,21 +2,21 @@
 
 import sys
 from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Annotated
 
-from dismetrics.evaluate import METRICS, Evaluator
-from dismetrics.files import Match, check_writable, shortened, write_whole
-from dismetrics.pool import evaluate_files
-from dismetrics.subsets import WHOLE, find_subsets, subset_folders
+from dismetrics.evaluate import METRICS, Evaluator, Record
+from dismetrics.files import check_writable, shortened, write_whole
+from dismetrics.pool import Task, evaluate_files
+from dismetrics.subsets import WHOLE, Methods, find_methods, subset_folders
 
 try:
     import tyro
     from rich.console import Console
-    from rich.progress import track
 
-    from dismetrics.report import Result, by_group, by_subset, csv_text, json_text, screen_table
+    from dismetrics.progress import progress
+    from dismetrics.results import Evaluation, Result, csv_text, json_text
+    from dismetrics.tables import averages, latex_table, screen_table
 except ModuleNotFoundError as missing:  # an optional extra
     sys.exit(f"error: evaluation needs {missing.name}; install it with: pip install 'dislayers[cli]'")
 
@@ -25,9 +25,11 @@ def evaluate(
     pred: Annotated[Path, tyro.conf.arg(metavar="PRED")],
     gt: Annotated[Path, tyro.conf.arg(metavar="GT")],
     /,
+    compare: tuple[Path, ...] = (),
     metrics: tuple[str, ...] = tuple(METRICS),
     csv: Path | None = None,
     json: Path | None = None,
+    latex: Path | None = None,
     workers: int | None = None,
 ) -> None:
     """Evaluate a folder of predicted masks against a folder of ground truths.
@@ -38,26 +40,33 @@ def evaluate(
     Args:
         pred: Folder of predictions.
         gt: Folder of ground truths.
+        compare: Folders of other methods' predictions, to be shown beside those of PRED; the best values are bold.
         metrics: Which to compute; the fewer, the faster.
         csv: File to write with a row an image.
         json: File to write with all averages and images.
-        workers: Processes; by default one a core, 16 at most.
+        latex: File to write with the table of subsets, for the booktabs package.
+        workers: Threads; by default one a core, 16 at most.
     """
     Evaluator(metrics)  # refuses unknown names before anything is read
-    for path in filter(None, (csv, json)):
+    for path in filter(None, (csv, json, latex)):
         check_writable(path)
-    subsets = find_subsets(pred, gt)
+    methods = find_methods([pred, *compare], gt)
+    subsets = next(iter(methods.values()))
     if missing := set() if WHOLE in subsets else set(subset_folders(gt)) - set(subsets):
         print(f"not evaluated, for want of predictions: {', '.join(sorted(missing))}", file=sys.stderr)
-    results = _measure(subsets, metrics, workers)
+    evaluations = _measure(methods, metrics, workers)
+    table = averages({name: evaluation.by_subset() for name, evaluation in evaluations.items()})
+    groups = {name: evaluation.by_group() for name, evaluation in evaluations.items()}
     if csv:
-        write_whole(csv, csv_text(results))
+        write_whole(csv, csv_text(evaluations))
     if json:
-        write_whole(json, json_text(results))
+        write_whole(json, json_text(evaluations))
+    if latex:
+        write_whole(latex, latex_table(table))
     console = Console()
-    console.print(screen_table("subset", by_subset(results)))
-    if groups := by_group(results):
-        console.print(screen_table("group", groups))
+    console.print(screen_table("subset", table))
+    if any(groups.values()):
+        console.print(screen_table("group", averages(groups)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,36 +76,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except BrokenProcessPool:
-        print("error: a worker ended abruptly, perhaps for want of memory: try fewer --workers", file=sys.stderr)
+    except MemoryError:
+        print("error: not enough memory: try fewer --workers", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
 
 
-def _measure(subsets: dict[str, list[Match]], metrics: tuple[str, ...], workers: int | None) -> list[Result]:
-    places = [(subset, match) for subset, matches in subsets.items() for match in matches]
-    # Two subsets may have files of one stem; an evaluator counts a name once.
-    matches = [match._replace(name=f"{subset}/{match.name}") for subset, match in places]
-    results, unreadable = [], []
-    console = Console(stderr=True)
-    measured = track(
-        evaluate_files(matches, metrics, workers),
-        "evaluating",
-        len(matches),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    for (subset, match), outcome in zip(places, measured, strict=True):
-        if isinstance(outcome, Evaluator):
-            results.append(Result(subset, match.name, outcome))
-        else:
-            unreadable.append(str(outcome))
-    if unreadable:
+def _measure(methods: Methods, metrics: tuple[str, ...], workers: int | None) -> dict[str, Evaluation]:
+    tasks = [task for subset in next(iter(methods.values())) for task in _tasks(methods, subset)]
+    outcomes = list(progress(evaluate_files(tasks, metrics, workers), len(tasks), "evaluating"))
+    # A truth that cannot be read is met once a method.
+    if unreadable := list(dict.fromkeys(str(one) for row in outcomes for one in row if isinstance(one, OSError))):
         raise ValueError(shortened(unreadable, "\n"))
-    return results
+    evaluations = {}
+    for number, method in enumerate(methods):
+        measured = ((task, task.predictions[number], row[number]) for task, row in zip(tasks, outcomes, strict=True))
+        results = [Result(task, file, record) for task, file, record in measured if isinstance(record, Record)]
+        evaluations[method] = Evaluation(metrics, results)
+    return evaluations
+
+
+def _tasks(methods: Methods, subset: str) -> list[Task]:
+    rows = zip(*(subsets[subset] for subsets in methods.values()), strict=True)
+    return [Task(subset, row[0].name, row[0].second, tuple(match.first for match in row)) for row in rows]
 
 
 if __name__ == "__main__":

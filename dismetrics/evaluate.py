@@ -86,7 +86,15 @@ class Evaluator:
             raise ValueError(f"name: expected {len(images)} names, one an image, got {len(names)}")
         for image, own_name in zip(images, names, strict=True):
             if own_name not in self._names:
-                self._add(_record(own_name, image, self.metrics))
+                self.add(measure(own_name, image, self.metrics))
+
+    def add(self, record: Record) -> None:
+        """Count what `measure` found with the metrics of this evaluator; a name that was counted is passed over."""
+        if record.name is not None:
+            if record.name in self._names:
+                return
+            self._names.add(record.name)
+        self._records.append(record)
 
     def merge(self, other: "Evaluator") -> Self:
         """Add what another evaluator has counted, without the named images that this one has; returns this one.
@@ -97,7 +105,7 @@ class Evaluator:
         if set(other.metrics) != set(self.metrics):
             raise ValueError(f"other: expected an evaluator of {self.metrics}, got one of {other.metrics}")
         for record in list(other._records):
-            self._add(record)
+            self.add(record)
         return self
 
     def reset(self) -> None:
@@ -129,15 +137,15 @@ class Evaluator:
         """One row an image, in the order of counting: its name, and its own values by key."""
         return [{"name": record.name, **record.values} for record in self._records]
 
-    def _add(self, record: Record) -> None:
-        if record.name is not None:
-            if record.name in self._names:
-                return
-            self._names.add(record.name)
-        self._records.append(record)
 
+def measure(name: str | None, image: Pair, metrics: Sequence[str]) -> Record:
+    """Measure one image.
 
-def _record(name: str | None, image: Pair, metrics: Sequence[str]) -> Record:
+    Args:
+        name: the image's, None for one that shall count whatever else has counted.
+        image: prediction and ground truth.
+        metrics: names out of `METRICS`.
+    """
     values: dict[str, float] = {}
     curves: dict[str, NDArray[np.float64]] = {}
     for metric in metrics:

@@ -148,7 +148,7 @@ def _gray(image: Image.Image) -> NDArray[np.uint8]:
         image = image.convert("RGBA")
     elif image.mode not in {"L", "LA", "La", "RGB", "RGBA", "RGBa", "RGBX"}:
         image = image.convert("RGB")
-    return np.array(image.getchannel(0), np.uint8)
+    return np.array(image if image.mode == "L" else image.getchannel(0))
 
 
 def _to_eight_bits(values: NDArray[np.integer]) -> NDArray[np.uint8]:

@@ -1,10 +1,46 @@
 """The subsets of an evaluation, found in the folders of the predictions and of the ground truths."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from dismetrics.files import SUFFIXES, ImageFileError, Match, match_by_stem, read_size, shortened
 
 WHOLE = "all"
+# Method -> subset -> files.
+Methods = dict[str, dict[str, list[Match]]]
+
+
+def find_methods(preds: Sequence[Path], gt: Path) -> Methods:
+    """Match the predictions of several methods with one folder of ground truths.
+
+    Only the subsets that all methods have are taken, so that methods are compared on the same images.
+
+    Args:
+        preds: a folder a method; its name is the folder's, or the whole path where two folders have one name.
+        gt: folder of ground truths.
+
+    Returns:
+        method -> subset -> matches, those of a subset with the same truths for every method.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError, ValueError: as `find_subsets`.
+        ValueError: a folder comes twice, or there is no subset that all methods have.
+    """
+    names = Counter(pred.resolve().name for pred in preds)
+    methods = {}
+    for pred in preds:
+        name = pred.resolve().name if names[pred.resolve().name] == 1 else str(pred)
+        if name in methods:
+            raise ValueError(f"{pred}: expected different folders to compare, got this one twice")
+        methods[name] = find_subsets(pred, gt)
+    shared = set.intersection(*map(set, methods.values()))
+    if not shared:
+        raise ValueError(f"{', '.join(methods)}: nothing to compare, expected a subset that all of these have")
+    return {
+        method: {subset: matches for subset, matches in subsets.items() if subset in shared}
+        for method, subsets in methods.items()
+    }
 
 
 def find_subsets(pred: Path, gt: Path) -> dict[str, list[Match]]:

@@ -104,6 +104,82 @@ def test_test_sets_alone_are_summed_up_once(folders, tmp_path):
     assert subsets["DIS-TE (1-4)"]["images"] == 4
 
 
+@pytest.fixture
+def three_methods(folders, tmp_path):
+    """A sharp method, a blurred and a wrong one on two subsets; the last has a third that the others lack."""
+    pred, gt = folders
+    for subset, size in [("DIS-TE1", 20), ("DIS-TE2", 24)]:
+        truth = np.zeros((size, 30), np.uint8)
+        truth[5:15, 8:20] = 255
+        save(gt / subset / "a_b.png", truth)
+        save(pred / subset / "a_b.png", truth)
+        blurred = truth // 2
+        blurred[0, 0] = 255
+        save(tmp_path / "blurred" / subset / "a_b.png", blurred)
+        save(tmp_path / "wrong_one" / subset / "a_b.png", 255 - truth)
+    for folder in (gt, tmp_path / "wrong_one"):
+        save(folder / "DIS-TE3" / "a_b.png", truth)
+    return pred, gt, tmp_path / "blurred", tmp_path / "wrong_one"
+
+
+def compare(three_methods, *options):
+    pred, gt, *others = three_methods
+    return run((pred, gt), "--compare", *others, *options)
+
+
+def test_methods_are_compared_on_the_subsets_that_all_have(three_methods, tmp_path, capsys):
+    assert compare(three_methods, *FAST, "--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json") == 0
+    shown = capsys.readouterr()
+    assert shown.out.count("blurred") == 3
+    assert "not evaluated, for want of predictions: DIS-TE3" in shown.err
+    methods = json.loads((tmp_path / "a.json").read_text())["methods"]
+    assert list(methods) == ["pred", "blurred", "wrong_one"]
+    for method, folder in zip(methods, [three_methods[0], *three_methods[2:]], strict=True):
+        assert run((folder, three_methods[1] / "DIS-TE1"), *FAST) == 1  # a folder of subsets is no subset
+        assert run((folder / "DIS-TE1", three_methods[1] / "DIS-TE1"), *FAST, "--json", tmp_path / "alone.json") == 0
+        alone = json.loads((tmp_path / "alone.json").read_text())["subsets"]["all"]
+        assert methods[method]["subsets"]["DIS-TE1"] == alone
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["method"], row["subset"]) for row in rows] == [
+        (method, subset) for method in methods for subset in ("DIS-TE1", "DIS-TE2")
+    ]
+
+
+def test_the_best_of_several_methods_is_bold(three_methods, tmp_path):
+    assert compare(three_methods, *FAST, "--latex", tmp_path / "a.tex") == 0
+    lines = (tmp_path / "a.tex").read_text().splitlines()
+    assert lines[:4] == [
+        r"\begin{tabular}{llccc}",
+        r"\toprule",
+        r"Dataset & Metric & pred & blurred & wrong\_one \\",
+        r"\midrule",
+    ]
+    assert lines[4].startswith(r"DIS-TE1 & $F_\beta^{mx}$ $\uparrow$ & \textbf{1.000} & 0.")
+    assert lines[5].startswith(r" & $M$ $\downarrow$ & \textbf{0.000} & 0.")
+    assert lines[5].endswith(r" & 1.000 \\")
+    assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
+    assert sum(line == r"\midrule" for line in lines) == 3
+
+
+def test_one_method_has_no_bold_in_latex(folders, tmp_path):
+    add_pair(folders[0] / "50%_{x}", folders[1] / "50%_{x}", "a")
+    assert run(folders, *FAST, "--latex", tmp_path / "a.tex") == 0
+    text = (tmp_path / "a.tex").read_text()
+    assert r"50\%\_\{x\}" in text
+    assert "textbf" not in text
+
+
+def test_methods_of_one_folder_name_are_told_apart_and_twice_the_same_is_refused(folders, tmp_path, capsys):
+    add_pair(tmp_path / "x" / "masks", folders[1], "a")
+    add_pair(tmp_path / "y" / "masks", folders[1], "a")
+    first, second = tmp_path / "x" / "masks", tmp_path / "y" / "masks"
+    assert run((first, folders[1]), "--compare", second, *FAST, "--json", tmp_path / "a.json") == 0
+    assert list(json.loads((tmp_path / "a.json").read_text())["methods"]) == [str(first), str(second)]
+    assert run((first, folders[1]), "--compare", first, *FAST) == 1
+    assert f"error: {first}: expected different folders" in capsys.readouterr().err
+
+
 def test_values_that_are_not_finite_are_null(folders, tmp_path):
     last_row = np.zeros((20, 24), np.uint8)
     last_row[-1] = 255
@@ -143,6 +219,24 @@ def test_all_truncated_files_are_named_and_nothing_is_written(folders, tmp_path,
     assert f"{folders[0] / 'c.png'}: " in said
     assert "Traceback" not in said
     assert not (tmp_path / "a.csv").exists()
+
+
+def test_a_truncated_truth_is_named_once_though_several_methods_need_it(folders, capsys):
+    add_pair(*folders, "a")
+    truth = folders[1] / "a.png"
+    save(folders[0].with_name("other") / "a.png", np.zeros((20, 24), np.uint8))
+    truth.write_bytes(truth.read_bytes()[:-80])
+    assert run(folders, "--compare", folders[0].with_name("other"), *FAST) == 1
+    assert capsys.readouterr().err.count(str(truth)) == 1
+
+
+def test_an_interruption_ends_the_run_with_its_own_status(folders, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    add_pair(*folders, "a")
+    monkeypatch.setattr("dismetrics.pool.measure", interrupted)
+    assert run(folders, *FAST) == 130
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""Columns of the printed tables: the values that papers print, how they are named, and which way is better."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+
+class Column(NamedTuple):
+    """A value by its key, its titles in plain text and in LaTeX, its digits, and whether less is better."""
+
+    key: str
+    title: str
+    latex: str
+    digits: int = 3
+    lower_is_better: bool = False
+
+    def format(self, value: float) -> str:
+        """Round as papers do."""
+        return f"{value:.{self.digits}f}"
+
+    def best(self, values: Iterable[float]) -> str:
+        """The best of the values as printed: methods that print the same share the first place."""
+        shown = [value for value in values if value == value]  # no NaN
+        return self.format((min if self.lower_is_better else max)(shown)) if shown else ""
+
+
+PRINTED = (
+    Column("max_f", "max F", r"$F_\beta^{mx}$"),
+    Column("weighted_f", "weighted F", r"$F_\beta^w$"),
+    Column("mae", "MAE", r"$M$", lower_is_better=True),
+    Column("s", "S", r"$S_\alpha$"),
+    Column("mean_e", "mean E", r"$E_\phi^m$"),
+    Column("hce", "HCE", r"$HCE_\gamma$", digits=0, lower_is_better=True),
+)
+
+
+def printed_columns(values: Mapping[str, float]) -> list[Column]:
+    """Columns that the values have."""
+    return [column for column in PRINTED if column.key in values]
