@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+from dismetrics.cache import Cache
 from dismetrics.evaluate import METRICS, Evaluator, Record
 from dismetrics.files import check_writable, shortened, write_whole
 from dismetrics.pool import Task, evaluate_files
@@ -30,6 +31,7 @@ def evaluate(
     csv: Path | None = None,
     json: Path | None = None,
     latex: Path | None = None,
+    cache: Path | None = None,
     workers: int | None = None,
 ) -> None:
     """Evaluate a folder of predicted masks against a folder of ground truths.
@@ -45,6 +47,8 @@ def evaluate(
         csv: File to write with a row an image.
         json: File to write with all averages and images.
         latex: File to write with the table of subsets, for the booktabs package.
+        cache: Folder that keeps results and skeletons of ground truths: a killed run goes on where it was, and a later
+            one measures only what has changed.
         workers: Threads; by default one a core, 16 at most.
     """
     Evaluator(metrics)  # refuses unknown names before anything is read
@@ -54,7 +58,7 @@ def evaluate(
     subsets = next(iter(methods.values()))
     if missing := set() if WHOLE in subsets else set(subset_folders(gt)) - set(subsets):
         print(f"not evaluated, for want of predictions: {', '.join(sorted(missing))}", file=sys.stderr)
-    evaluations = _measure(methods, metrics, workers)
+    evaluations = _measure(methods, metrics, workers, Cache(cache) if cache else None)
     table = averages({name: evaluation.by_subset() for name, evaluation in evaluations.items()})
     groups = {name: evaluation.by_group() for name, evaluation in evaluations.items()}
     if csv:
@@ -84,9 +88,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _measure(methods: Methods, metrics: tuple[str, ...], workers: int | None) -> dict[str, Evaluation]:
+def _measure(
+    methods: Methods, metrics: tuple[str, ...], workers: int | None, cache: Cache | None
+) -> dict[str, Evaluation]:
     tasks = [task for subset in next(iter(methods.values())) for task in _tasks(methods, subset)]
-    outcomes = list(progress(evaluate_files(tasks, metrics, workers), len(tasks), "evaluating"))
+    outcomes = list(progress(evaluate_files(tasks, metrics, workers, cache), len(tasks), "evaluating"))
     # A truth that cannot be read is met once a method.
     if unreadable := list(dict.fromkeys(str(one) for row in outcomes for one in row if isinstance(one, OSError))):
         raise ValueError(shortened(unreadable, "\n"))

@@ -1,15 +1,19 @@
 """Evaluation of files in threads: decoding and kernels release the interpreter, so images run side by side."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from dismetrics.cache import Cache
 from dismetrics.evaluate import Record, measure
 from dismetrics.files import ImageFileError, read_gray
 from dismetrics.pairs import pairs
@@ -33,25 +37,30 @@ class Task(NamedTuple):
         return f"{self.subset}/{self.name}"
 
 
-def evaluate_task(task: Task, metrics: Sequence[str]) -> list[Outcome]:
-    """Measure each prediction of a task, or say why a file cannot be read; the truth is decoded once."""
+def evaluate_task(task: Task, metrics: Sequence[str], cache: Cache | None = None) -> list[Outcome]:
+    """Measure each prediction of a task, or say why a file cannot be read; the truth is decoded at most once."""
+    truth = lru_cache(lambda: read_gray(task.truth))
     outcomes: list[Outcome] = []
-    try:
-        truth = read_gray(task.truth)
-    except ImageFileError as error:
-        return [error] * len(task.predictions)
     for path in task.predictions:
+        compute = partial(_measure, task, path, truth, metrics, cache)
         try:
-            (pair,) = pairs(read_gray(path), truth)
+            outcomes.append(cache.record(task.key, path, task.truth, metrics, compute) if cache else compute())
         except ImageFileError as error:
             outcomes.append(error)
-        else:
-            outcomes.append(measure(task.key, pair, metrics))
     return outcomes
 
 
+def _measure(
+    task: Task, path: Path, truth: Callable[[], NDArray[np.uint8]], metrics: Sequence[str], cache: Cache | None
+) -> Record:
+    (pair,) = pairs(read_gray(path), truth())
+    if cache and "human_correction_effort" in metrics:
+        pair.skeleton = cache.skeleton(task.truth, pair.truth)
+    return measure(task.key, pair, metrics)
+
+
 def evaluate_files(
-    tasks: Sequence[Task], metrics: Sequence[str], workers: int | None = None
+    tasks: Sequence[Task], metrics: Sequence[str], workers: int | None = None, cache: Cache | None = None
 ) -> Iterator[list[Outcome]]:
     """Evaluate files, one task a thread at a time.
 
@@ -59,6 +68,7 @@ def evaluate_files(
         tasks: ground truths with their predictions.
         metrics: names out of `METRICS`.
         workers: number of threads; None: one a core, 16 at most.
+        cache: where results and skeletons are kept; None: nowhere.
 
     Yields:
         What `evaluate_task` gives for each task, in their order.
@@ -74,7 +84,7 @@ def evaluate_files(
     with _one_thread_a_kernel():
         pool = ThreadPoolExecutor(workers, "evaluate", torch.set_num_threads, (1,))
         try:
-            for future in [pool.submit(evaluate_task, task, metrics) for task in tasks]:
+            for future in [pool.submit(evaluate_task, task, metrics, cache) for task in tasks]:
                 yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)

@@ -189,6 +189,14 @@ def test_values_that_are_not_finite_are_null(folders, tmp_path):
     assert json.loads((tmp_path / "a.json").read_text())["subsets"]["all"] == {"images": 1, "s": None}
 
 
+def test_a_run_with_a_cache_gives_the_same_files(folders, tmp_path):
+    add_pair(*folders, "a")
+    for name in ("plain", "first", "second"):
+        cache = () if name == "plain" else ("--cache", tmp_path / "cache")
+        assert run(folders, *cache, "--json", tmp_path / f"{name}.json") == 0
+    assert len({(tmp_path / f"{name}.json").read_bytes() for name in ("plain", "first", "second")}) == 1
+
+
 def test_everything_wrong_with_the_files_is_said_at_once(folders, tmp_path, capsys):
     pred, gt = folders
     for subset in ("one", "two"):
