@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dismetrics.boundary_iou import boundary_iou_curve_of, boundary_iou_of
 from dismetrics.e_measure import e_measure_of
 from dismetrics.f_measure import f_measure_of
 from dismetrics.human_correction_effort import human_correction_effort_of
 from dismetrics.mean_absolute_error import mean_absolute_error_of
+from dismetrics.mean_boundary_accuracy import mean_boundary_accuracy_of
 from dismetrics.pairs import Images, Pair, pairs
 from dismetrics.s_measure import s_measure_of
 from dismetrics.threshold_curve import ThresholdCurve
@@ -37,8 +39,11 @@ class Evaluator:
         s_measure                 s *
         e_measure                 max_e, mean_e *, adaptive_e
         human_correction_effort   hce *, hce_fp_points, hce_fp_regions, hce_fn_points, hce_fn_regions
+        boundary_iou              boundary_iou
+        boundary_iou_curve        max_boundary_iou, mean_boundary_iou
+        mean_boundary_accuracy    mean_boundary_accuracy
 
-    Its state is one small record an image (with the two curves 4 KB), so it pickles, and `merge` gathers what several
+    Its state is one small record an image (with the three curves 6 KB), so it pickles, and `merge` gathers what several
     processes counted without loss. A named image counts once, whoever counted it: distributed samplers repeat some.
 
     Args:
@@ -117,8 +122,8 @@ class Evaluator:
         """Average over all images, by key.
 
         As in PySODMetrics and the published DIS tables, max and mean of a curve are those of the curve averaged over
-        the images; all else is averaged image by image. An image without a value (`s_measure` can be NaN) makes the
-        average NaN.
+        the images; all else is averaged image by image. An image without a value (NaN of `s_measure`,
+        `boundary_iou` or `mean_boundary_accuracy`) makes the average NaN.
 
         Raises:
             ValueError: no image has been counted.
@@ -172,6 +177,11 @@ def _hce(image: Pair) -> dict[str, Any]:
     return {"hce": parts.pop("total"), **{f"hce_{part}": value for part, value in parts.items()}}
 
 
+def _boundary_iou_curve(image: Pair) -> dict[str, Any]:
+    values = boundary_iou_curve_of(image)
+    return {"max_boundary_iou": values.maximum, "mean_boundary_iou": values.mean, "boundary_iou": values.curve}
+
+
 METRICS: Mapping[str, Callable[[Pair], dict[str, Any]]] = {
     "f_measure": lambda image: _by_threshold("f", f_measure_of(image)),
     "weighted_f_measure": lambda image: {"weighted_f": weighted_f_measure_of(image)},
@@ -179,4 +189,7 @@ METRICS: Mapping[str, Callable[[Pair], dict[str, Any]]] = {
     "s_measure": lambda image: {"s": s_measure_of(image)},
     "e_measure": lambda image: _by_threshold("e", e_measure_of(image)),
     "human_correction_effort": _hce,
+    "boundary_iou": lambda image: {"boundary_iou": boundary_iou_of(image)},
+    "boundary_iou_curve": _boundary_iou_curve,
+    "mean_boundary_accuracy": lambda image: {"mean_boundary_accuracy": mean_boundary_accuracy_of(image)},
 }

@@ -17,6 +17,9 @@ METRICS = [
     dismetrics.s_measure,
     dismetrics.e_measure,
     dismetrics.human_correction_effort,
+    dismetrics.boundary_iou,
+    dismetrics.boundary_iou_curve,
+    dismetrics.mean_boundary_accuracy,
 ]
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12)
 
