@@ -3,12 +3,11 @@
 import math
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dislayers import erode
+from dislayers import erode, joint_histogram
 from dismetrics.pairs import Images, Pair, Score, for_each_image
 
 RATIO = 0.02
@@ -97,11 +96,11 @@ def boundary_iou_of(pair: Pair, ratio: float = RATIO, distance: int | None = Non
 def boundary_iou_curve_of(pair: Pair, ratio: float = RATIO, distance: int | None = None) -> BoundaryIoUCurve:
     """Boundary IoU of a pair at 256 thresholds."""
     distance = _pixels(pair, ratio, distance)
-    steps = _steps(pair)
+    steps = pair.steps
     found, truth = steps - _lowest(steps, distance), _boundary(pair.truth, distance)
-    joint = np.bincount((truth.astype(np.uint16) << 8 | found).ravel(), minlength=512).reshape(2, 256)
-    false_positives, true_positives = np.cumsum(joint[:, ::-1], axis=1)
-    curve = true_positives / np.maximum(np.count_nonzero(truth) + false_positives, 1)
+    counts = joint_histogram(torch.from_numpy(found), torch.from_numpy(truth)).numpy()
+    false_positives, true_positives = np.cumsum(counts[:, ::-1], axis=1)
+    curve = true_positives / np.maximum(counts[1].sum() + false_positives, 1)
     return BoundaryIoUCurve(float(curve.max()), float(curve.mean()), curve)
 
 
@@ -139,14 +138,3 @@ def _lowest(values: NDArray[np.uint8], distance: int) -> NDArray[np.uint8]:
             width += step
         values = least.T
     return values
-
-
-def _steps(pair: Pair) -> NDArray[np.uint8]:
-    """The normalised prediction in 256 steps, truncated as in its histogram."""
-    values = pair.prediction
-    if values.dtype != np.uint8:
-        return (pair.normalized * 255).astype(np.uint8)
-    levels = np.arange(int(values.min()), int(values.max()) + 1).astype(np.uint8)
-    table = np.zeros(256, np.uint8)
-    table[levels] = (Pair(levels, levels > 0).normalized * 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(values, table), np.uint8)

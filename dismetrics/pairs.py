@@ -61,6 +61,11 @@ class Pair:
         return self._values.normalized()
 
     @property
+    def steps(self) -> NDArray[np.uint8]:
+        """The normalised prediction in 256 steps, truncated: uint8 (H, W)."""
+        return self._values.steps()
+
+    @property
     def histogram(self) -> NDArray[np.int64]:
         """Pixels by truth (false, true) and by normalised prediction in 256 steps: int64 (2, 256)."""
         return self._values.histogram

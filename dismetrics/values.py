@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -42,11 +43,14 @@ class GreyLevels:
         """All values stretched to [0, 1], float64 (H, W)."""
         return np.asarray(self._values[self._levels])
 
+    def steps(self) -> NDArray[np.uint8]:
+        """All normalised values in 256 steps, uint8 (H, W)."""
+        return np.asarray(cv2.LUT(self._levels, _quantize(self._values)), np.uint8)
+
     @cached_property
     def histogram(self) -> NDArray[np.int64]:
         """Pixels by truth and by normalised value in 256 steps, int64 (2, 256)."""
-        # Truncating is the official rule; it moves some values that float64 puts just below a step one step down.
-        steps = (self._values * 255).astype(np.uint8)
+        steps = _quantize(self._values)
         return np.stack([np.bincount(steps, counts, 256) for counts in self._total]).astype(np.int64)
 
     @cached_property
@@ -78,6 +82,10 @@ class RealValues:
     def normalized(self) -> NDArray[np.float64]:
         """All values stretched to [0, 1], float64 (H, W)."""
         return _stretch(self._values.astype(np.float64), *self._range)
+
+    def steps(self) -> NDArray[np.uint8]:
+        """All normalised values in 256 steps, uint8 (H, W)."""
+        return np.concatenate([_quantize(values) for values, _ in self._blocks((slice(None), slice(None)))])
 
     @property
     def histogram(self) -> NDArray[np.int64]:
@@ -141,3 +149,8 @@ def _levels(values: NDArray[Any]) -> NDArray[np.uint8] | None:
 
 def _stretch(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
     return (values - low) / (high - low) if high > low else values
+
+
+def _quantize(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    # Truncating is the official rule; it moves some values that float64 puts just below a step one step down.
+    return (values * 255).astype(np.uint8)
