@@ -150,8 +150,9 @@ def _as_array(images: Images, name: str) -> NDArray[Any]:
         images = (images.float() if images.dtype == torch.bfloat16 else images).numpy()
     if not isinstance(images, np.ndarray):
         raise TypeError(f"{name}: expected a NumPy array or a torch tensor, got {type(images).__name__}")
-    # One order in memory, so that sums are rounded the same whatever the strides; writable, as PyTorch asks of arrays.
-    return np.require(images, requirements=["C", "W"])
+    # One order in memory, so that sums are rounded the same whatever the strides; writable and without negative strides
+    # (NumPy calls those of a single row contiguous), as PyTorch asks of arrays.
+    return np.require(images if min(images.strides, default=0) >= 0 else images.copy(), requirements=["C", "W"])
 
 
 def _predictions(values: NDArray[Any]) -> NDArray[Any]:
