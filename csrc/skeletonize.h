@@ -1,7 +1,7 @@
 // Thinning of binary images to skeletons.
 #pragma once
 
-#include <cstdint>
+#include "framed.h"
 
 namespace dislayers {
 
@@ -15,13 +15,10 @@ struct Thinning {
 
 namespace {
 
-// Words of 64 bits and bytes of flags that thinning one image needs.
-inline int64_t thinning_stride(int64_t packed_stride) { return packed_stride + 16; }
-inline int64_t thinning_words(int64_t height, int64_t packed_stride) {
-    return (height + 4) * thinning_stride(packed_stride);
-}
-inline int64_t thinning_flags(int64_t height, int64_t packed_stride) {
-    return 2 * (height + 2) * (packed_stride + 2) + 2 * (height + 2);
+// Words of 64 bits and bytes of flags that thinning one image needs: the image in its frame, and two rows more.
+inline int64_t thinning_words(const Frame& frame) { return frame.words + 2 * frame.stride; }
+inline int64_t thinning_flags(const Frame& frame) {
+    return 2 * (frame.height + 2) * (frame.packed + 2) + 2 * (frame.height + 2);
 }
 
 }  // namespace
