@@ -5,6 +5,7 @@
 #include "moments.h"
 #include "distance_transform.h"
 #include "contours.h"
+#include "human_correction_effort.h"
 #include "morphology.h"
 #include "skeletonize.h"
 
@@ -21,6 +22,8 @@ void joint_histogram_cpu(const JointCounting& task, int64_t threads, int instruc
 void moments_cpu(const Summation& task, int64_t threads, int instruction_set);
 // How many corners the polygons have together.
 int64_t approximate_polygons_cpu(const Curves& curves, Tolerance tolerance, bool closed);
+
+void human_correction_effort_cpu(const Effort& task, int64_t threads, int instruction_set);
 
 // Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. The
 // text of the error, or null.

@@ -186,6 +186,27 @@ PYBIND11_MODULE(_C, module) {
         },
         py::arg("points"), py::arg("lengths"), py::arg("count"), py::arg("epsilon"), py::arg("segment"),
         py::arg("closed"), py::arg("corners"), py::arg("corner_counts"));
+    module.def(
+        "human_correction_effort_cpu",
+        [](uintptr_t pred, Strides pred_strides, uintptr_t truth, Strides truth_strides, uintptr_t skeleton,
+           Strides skeleton_strides, uintptr_t clicks, Size size, int64_t relax, double epsilon, bool segment,
+           int64_t threads, int instruction_set) {
+            const auto [batch, height, width] = size;
+            if (batch < 1 || height < 1 || width < 1 || relax < 0 || !pred || !truth || !clicks ||
+                instruction_set < 0 || instruction_set > best())
+                throw std::invalid_argument("images of at least one pixel and an instruction set are expected");
+            const auto images = [](uintptr_t mask, Strides strides) {
+                return Images{reinterpret_cast<const uint8_t*>(mask), strides.first, strides.second};
+            };
+            const Effort task = {images(pred, pred_strides), images(truth, truth_strides),
+                                 images(skeleton, skeleton_strides), batch, height, width, relax,
+                                 {epsilon, segment}, reinterpret_cast<int64_t*>(clicks)};
+            const py::gil_scoped_release released;
+            human_correction_effort_cpu(task, threads, instruction_set);
+        },
+        py::arg("pred"), py::arg("pred_strides"), py::arg("truth"), py::arg("truth_strides"), py::arg("skeleton"),
+        py::arg("skeleton_strides"), py::arg("clicks"), py::arg("size"), py::arg("relax"), py::arg("epsilon"),
+        py::arg("segment"), py::arg("threads"), py::arg("instruction_set"));
 #if defined(DISLAYERS_CUDA)
     module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
     module.def(

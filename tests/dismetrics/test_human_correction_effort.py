@@ -5,11 +5,17 @@ import warnings
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.morphology import skeletonize
+from torch import Tensor
 
+import dislayers
 from dismetrics import human_correction_effort
+from dismetrics.human_correction_effort import human_correction_effort_of, kernel, reference
+from dismetrics.pairs import Pair
+from tests.harness import Op, check_op
 
 OPENCV_DISTANCE = "segment" if tuple(map(int, cv2.__version__.split(".")[:2])) >= (4, 13) else "line"
 CROSS = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
@@ -78,7 +84,7 @@ def test_the_prediction_is_not_stretched():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"relax": -1}, "relax: .*-1"), ({"epsilon": -0.5}, "epsilon: .*-0.5"), ({"distance": "chord"}, "'chord'")],
+    [({"relax": -1}, "relax .*-1"), ({"epsilon": -0.5}, "epsilon .*-0.5"), ({"distance": "chord"}, "'chord'")],
 )
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
@@ -165,6 +171,73 @@ def components(pixels):
             left -= near
             waiting += near
         yield component
+
+
+def of_masks(pred: Tensor, gt: Tensor, relax: int = 1, distance: str = "line") -> Tensor:
+    return torch.ops.dismetrics.human_correction_effort(pred, gt, None, relax, 1.0, distance)
+
+
+def of_masks_by_definition(pred: Tensor, gt: Tensor) -> Tensor:
+    return reference.human_correction_effort(pred, gt, None, 1, 1.0, "line")
+
+
+def block_masks(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def blocks(size: int) -> Tensor:
+        coarse = torch.rand((*shape[:-2], *(side // size + 1 for side in shape[-2:])), generator=generator) < 0.5
+        fine = coarse.repeat_interleave(size, -1).repeat_interleave(size, -2)
+        return fine[..., : shape[-2], : shape[-1]]
+
+    gt = blocks(5) | blocks(1) & blocks(3)
+    return (gt ^ (blocks(4) & blocks(2))).to(dtype), gt.to(dtype)
+
+
+test_op = check_op(
+    Op(
+        function=of_masks,
+        reference=of_masks_by_definition,
+        overload=torch.ops.dismetrics.human_correction_effort.default,
+        overload_arguments=lambda pred, gt: ((pred, gt, None, 1, 1.0, "line"), {}),
+        make_inputs=lambda *of: (block_masks(*of), {}),
+        dtypes=(torch.bool, torch.uint8),
+        shapes=((2, 3, 17, 19), (3, 2, 26, 31), (1, 1, 1, 65), (1, 1, 40, 1), (1, 1, 1, 1), (0, 3, 8, 8), (20, 70)),
+        like_first=False,
+    )
+)
+
+
+@pytest.mark.skipif(kernel.extension is None, reason="the extension is not there")
+@pytest.mark.parametrize("index", range(len(kernel.extension.instruction_sets()) if kernel.extension else 0))
+def test_every_instruction_set_gives_the_same(index: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "best_instruction_set", index)
+    for seed in range(40):
+        generator = torch.Generator().manual_seed(seed)
+        pred, gt = block_masks((50, (1, 64, 65, 513)[seed % 4]), torch.bool, generator)
+        relax, distance = seed % 9, ("line", "segment")[seed % 2]
+        expected = reference.human_correction_effort(pred, gt, None, relax, 1.0, distance)
+        assert torch.equal(of_masks(pred, gt, relax, distance), expected)
+
+
+def test_threads_do_not_change_it() -> None:
+    pred, gt = block_masks((2, 600, 700), torch.bool, torch.Generator().manual_seed(0))
+    threads = torch.get_num_threads()
+    try:
+        counts = []
+        for count in (1, 2, 4):
+            torch.set_num_threads(count)
+            counts += [of_masks(pred, gt), torch.stack([of_masks(*pair) for pair in zip(pred, gt, strict=True)])]
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(count, counts[0]) for count in counts)
+
+
+def test_a_skeleton_that_is_known_is_not_made_again() -> None:
+    pred, gt = block_masks((60, 70), torch.bool, torch.Generator().manual_seed(0))
+    pair = Pair(pred.numpy().astype(np.uint8) * np.uint8(255), gt.numpy())
+    expected = human_correction_effort_of(pair)
+    pair.skeleton = dislayers.skeletonize(gt).numpy()
+    assert human_correction_effort_of(pair) == expected
+    pair.skeleton = np.zeros_like(pair.truth)
+    assert human_correction_effort_of(pair) != expected
 
 
 def test_flipped_and_read_only_arrays_are_taken_without_a_warning() -> None:

@@ -1,0 +1,136 @@
+// The human correction effort up to its contours, 64 pixels a word.
+#include "human_correction_effort.h"
+
+#include "framed.simd.h"
+#include "instruction_set.h"
+#include "morphology.h"
+#include "skeletonize.simd.h"
+
+namespace dislayers {
+namespace DISLAYERS_INSTRUCTION_SET {
+namespace {
+
+void swap(uint64_t*& a, uint64_t*& b) {
+    uint64_t* const kept = a;
+    a = b;
+    b = kept;
+}
+
+// Calls set(i, word) for every vector of words of the image's rows, i from the first pixel's word on, word of the row's.
+template <typename Set>
+void for_each_vector(const Frame& frame, const Set& set) {
+    for (int64_t row = 0; row < frame.height; ++row)
+        for (int64_t word = 0; word < frame.packed; word += vector_words) set(row * frame.stride + word, word);
+}
+
+Vector& at(uint64_t* words) { return *reinterpret_cast<Vector*>(words); }
+
+Vector cross(const uint64_t* words, int64_t stride) {
+    const Vector centre = load(words), previous = load(words - vector_words), following = load(words + vector_words);
+    return dilated(centre, load(words - stride), load(words + stride), word_before(previous, centre),
+                   word_after(centre, following), 1, 64);
+}
+
+// Up to `iterations` dilations of `now` within another plane, or within a row if its stride is 0. `now` and `next` are
+// swapped after each.
+void dilate(const Frame& frame, uint64_t*& now, uint64_t*& next, const uint64_t* within, int64_t within_stride,
+            int64_t iterations) {
+    bool grown = true;
+    for (int64_t done = 0; done < iterations && grown; ++done) {
+        Vector added{};
+        for (int64_t row = 0; row < frame.height; ++row)
+            for (int64_t word = 0; word < frame.packed; word += vector_words) {
+                const int64_t i = frame.first_pixel + row * frame.stride + word;
+                const Vector after = cross(now + i, frame.stride) & load(within + row * within_stride + word);
+                added |= after ^ load(now + i);
+                at(next + i) = after;
+            }
+        grown = any(added);
+        swap(now, next);
+    }
+}
+
+// Of `wrong` what can be reached from a pixel that is no edge of the prediction or the truth: `background` is what is
+// neither, grown.
+void relax(const EffortPlanes& planes, const uint64_t* background, uint64_t*& wrong, uint64_t*& seeds, uint64_t*& next,
+           int64_t iterations) {
+    const int64_t first = planes.frame.first_pixel;
+    for_each_vector(planes.frame, [&](int64_t i, int64_t) {
+        at(seeds + first + i) = load(wrong + first + i) & ~load(background + first + i);
+    });
+    dilate(planes.frame, seeds, next, wrong + first, planes.frame.stride, iterations);
+    swap(wrong, seeds);
+}
+
+}  // namespace
+
+// Packs the masks of an image; false where nothing is missed, so that no skeleton is needed.
+void pack_effort(const Effort& task, int64_t image, EffortPlanes& planes, bool& missed) {
+    const Frame& frame = planes.frame;
+    const auto packed = [&](const Images& images, uint64_t* plane) {
+        pack_plane(images.mask + image * images.stride_batch, images.stride_row, frame, plane);
+    };
+    packed(task.pred, planes.pred);
+    packed(task.truth, planes.truth);
+    uint64_t* const empty[] = {planes.false_positive, planes.false_negative, planes.scratch[0], planes.scratch[1],
+                               planes.scratch[2]};
+    for (uint64_t* plane : empty) std::memset(plane, 0, static_cast<size_t>(frame.words) * sizeof(uint64_t));
+    for (int64_t word = 0; word < frame.packed; ++word) planes.inside[word] = low_bits<uint64_t>(frame.width - 64 * word);
+    Vector every_missed{};
+    for_each_vector(frame, [&](int64_t i, int64_t) {
+        i += frame.first_pixel;
+        const Vector pred = load(planes.pred + i), truth = load(planes.truth + i);
+        at(planes.false_positive + i) = pred & ~truth;
+        at(planes.false_negative + i) = truth & ~pred;
+        every_missed |= truth & ~pred;
+    });
+    missed = any(every_missed);
+}
+
+// The skeleton of the truth, given or made.
+void skeleton_of_truth(const Effort& task, int64_t image, EffortPlanes& planes, uint8_t* flags) {
+    if (task.skeleton.mask) {
+        pack_plane(task.skeleton.mask + image * task.skeleton.stride_batch, task.skeleton.stride_row, planes.frame,
+                   planes.skeleton);
+    } else {
+        std::memcpy(planes.skeleton, planes.truth, static_cast<size_t>(planes.frame.words) * sizeof(uint64_t));
+        thin(planes.frame, planes.skeleton, flags);
+    }
+}
+
+// Leaves of the false positives and negatives what is not thin.
+void relax_both(const Effort& task, EffortPlanes& planes) {
+    const Frame& frame = planes.frame;
+    uint64_t*& background = planes.scratch[0];
+    for_each_vector(frame, [&](int64_t i, int64_t word) {
+        const Vector known = load(planes.pred + frame.first_pixel + i) | load(planes.truth + frame.first_pixel + i);
+        at(background + frame.first_pixel + i) = ~known & load(planes.inside + word);
+    });
+    dilate(frame, background, planes.scratch[1], planes.inside, 0, task.relax);
+    relax(planes, background, planes.false_positive, planes.scratch[1], planes.scratch[2], task.relax);
+    relax(planes, background, planes.false_negative, planes.scratch[1], planes.scratch[2], task.relax);
+}
+
+// Adds the skeleton to the false negatives if there is one; then scratch planes 0 and 1 tell of which pixels of the false
+// positives and negatives the border is to be clicked.
+void borders_of_effort(EffortPlanes& planes, bool with_skeleton) {
+    const Frame& frame = planes.frame;
+    const int64_t first = frame.first_pixel;
+    uint64_t *known = planes.scratch[2], *other = planes.truth;
+    for_each_vector(frame, [&](int64_t i, int64_t word) {
+        const Vector pred = load(planes.pred + first + i), truth = load(planes.truth + first + i);
+        Vector& missed = at(planes.false_negative + first + i);
+        if (with_skeleton) missed |= load(planes.skeleton + first + i) & ~pred;
+        const Vector right = (pred & truth) | missed;
+        at(known + first + i) = right;
+        at(other + first + i) = ~(right | load(planes.false_positive + first + i)) & load(planes.inside + word);
+    });
+    for_each_vector(frame, [&](int64_t i, int64_t) {
+        i += first;
+        at(planes.scratch[0] + i) = cross(known + i, frame.stride) & load(planes.false_positive + i);
+        at(planes.scratch[1] + i) = cross(other + i, frame.stride) & load(planes.false_negative + i);
+    });
+}
+
+}  // namespace DISLAYERS_INSTRUCTION_SET
+}  // namespace dislayers
