@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from dismetrics.cache import Cache
+from dismetrics.columns import PRINTED, chosen_column
 from dismetrics.evaluate import METRICS, Evaluator, Record
-from dismetrics.files import check_writable, shortened, write_whole
+from dismetrics.files import check_writable, make_folder, shortened, write_whole
 from dismetrics.pool import Task, evaluate_files
 from dismetrics.subsets import WHOLE, Methods, find_methods, subset_folders
 
@@ -16,6 +17,7 @@ try:
     from rich.console import Console
 
     from dismetrics.progress import progress
+    from dismetrics.report import write_report
     from dismetrics.results import Evaluation, Result, csv_text, json_text
     from dismetrics.tables import averages, latex_table, screen_table
 except ModuleNotFoundError as missing:  # an optional extra
@@ -31,6 +33,10 @@ def evaluate(
     csv: Path | None = None,
     json: Path | None = None,
     latex: Path | None = None,
+    report: Path | None = None,
+    worst: int = 8,
+    worst_by: str | None = None,
+    images: Path | None = None,
     cache: Path | None = None,
     workers: int | None = None,
 ) -> None:
@@ -47,6 +53,11 @@ def evaluate(
         csv: File to write with a row an image.
         json: File to write with all averages and images.
         latex: File to write with the table of subsets, for the booktabs package.
+        report: Folder to write a page into: the table, histograms, and pictures of the worst predictions with the
+            clicks that would correct them.
+        worst: Number of predictions in the report, of each method.
+        worst_by: Value that tells which are the worst; by default hce.
+        images: Folder of photos for the report; by default the folders `im` beside the folders `gt`.
         cache: Folder that keeps results and skeletons of ground truths: a killed run goes on where it was, and a later
             one measures only what has changed.
         workers: Threads; by default one a core, 16 at most.
@@ -54,6 +65,11 @@ def evaluate(
     Evaluator(metrics)  # refuses unknown names before anything is read
     for path in filter(None, (csv, json, latex)):
         check_writable(path)
+    chosen_column(worst_by, PRINTED)
+    if images and not images.is_dir():
+        raise NotADirectoryError(f"images: expected a folder of photos, got {images}")
+    if report:
+        make_folder(report)
     methods = find_methods([pred, *compare], gt)
     subsets = next(iter(methods.values()))
     if missing := set() if WHOLE in subsets else set(subset_folders(gt)) - set(subsets):
@@ -67,6 +83,8 @@ def evaluate(
         write_whole(json, json_text(evaluations))
     if latex:
         write_whole(latex, latex_table(table))
+    if report:
+        write_report(report, evaluations, table, chosen_column(worst_by, table.columns), worst, images)
     console = Console()
     console.print(screen_table("subset", table))
     if any(groups.values()):

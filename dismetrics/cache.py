@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dislayers import skeletonize
 from dismetrics.evaluate import Record
-from dismetrics.files import written_whole
+from dismetrics.files import make_folder, written_whole
 
 Mask = NDArray[np.bool_]
 Entry = TypeVar("Entry")
@@ -36,9 +36,7 @@ class Cache:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._results, self._skeletons = folder / "results", folder / "skeletons"
-        for part in (self._results, self._skeletons):
-            part.mkdir(parents=True, exist_ok=True)
+        self._results, self._skeletons = make_folder(folder / "results"), make_folder(folder / "skeletons")
 
     def record(
         self, name: str, prediction: Path, truth: Path, metrics: Sequence[str], compute: Callable[[], Record]

@@ -1,6 +1,6 @@
 """Columns of the printed tables: the values that papers print, how they are named, and which way is better."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -36,3 +36,17 @@ PRINTED = (
 def printed_columns(values: Mapping[str, float]) -> list[Column]:
     """Columns that the values have."""
     return [column for column in PRINTED if column.key in values]
+
+
+def chosen_column(key: str | None, columns: Sequence[Column]) -> Column:
+    """The column of a key; without one that of the human correction effort, or the first.
+
+    Raises:
+        ValueError: no column has the key.
+    """
+    by_key = {column.key: column for column in columns}
+    if key is None:
+        return by_key.get("hce", columns[0])
+    if key not in by_key:
+        raise ValueError(f"worst_by: expected one of {', '.join(by_key)}, got {key!r}")
+    return by_key[key]

@@ -191,6 +191,20 @@ def check_writable(path: Path) -> None:
         raise FileNotFoundError(f"{path}: there is no folder {path.parent} to write it into")
 
 
+def make_folder(path: Path) -> Path:
+    """Make a folder with all above it, unless it is there; returns it.
+
+    Raises:
+        NotADirectoryError: something else is there.
+        OSError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(f"{path}: expected a folder, got a file") from error
+    return path
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a place beside path to write to; it becomes path in one step at the end, or is removed after an error.

@@ -66,8 +66,11 @@ def screen_table(title: str, table: Averages) -> Table:
     several = len(table.parts[0].cells) > 1
     names = [title, "method"] if several else [title]
     grid = Table(*names, "images", *(column.title for column in table.columns), box=box.SIMPLE_HEAD)
-    for column in grid.columns[len(names) :]:
-        column.justify = "right"
+    for number, column in enumerate(grid.columns):
+        if number < len(names):
+            column.overflow = "fold"  # names, unlike their beginnings, tell rows apart
+        else:
+            column.justify = "right"
     for part in table.parts:
         for number, (method, cells) in enumerate(part.cells.items()):
             labels = ["" if number else part.name, method] if several else [part.name]
