@@ -44,10 +44,10 @@ class Cache:
         """Give what was measured of a pair of files under a name, or compute and keep it."""
         digest = _digest(_identity(prediction), _identity(truth), list(metrics), self._code)
         path = self._results / f"{digest}.json"
-        if (record := _load(path, lambda content: _decode_record(name, content))) is None:
+        if (record := _load(path, Record.from_json)) is None:
             record = compute()
-            _store(path, _encode_record(record))
-        return record
+            _store(path, record.to_json().encode())
+        return record._replace(name=name)
 
     def skeleton(self, file: Path, truth: Mask) -> Mask:
         """Give the skeleton of a ground truth: the file's, (H, W), or compute and keep it."""
@@ -84,17 +84,6 @@ def _load(path: Path, decode: Callable[[bytes], Entry]) -> Entry | None:
 def _store(path: Path, content: bytes) -> None:
     with written_whole(path) as beside:
         beside.write_bytes(content)
-
-
-def _encode_record(record: Record) -> bytes:
-    # Python writes the shortest decimals that read back as the same float64.
-    curves = {key: curve.tolist() for key, curve in record.curves.items()}
-    return json.dumps({"values": record.values, "curves": curves}, default=lambda value: value.item()).encode()
-
-
-def _decode_record(name: str, content: bytes) -> Record:
-    entry = json.loads(content)
-    return Record(name, entry["values"], {key: np.array(curve) for key, curve in entry["curves"].items()})
 
 
 def _encode_mask(mask: Mask) -> bytes:

@@ -1,5 +1,6 @@
 """Metrics of a set of images: one pass over each pair, exact and mergeable sums."""
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Self
@@ -26,6 +27,23 @@ class Record(NamedTuple):
     name: str | None
     values: dict[str, float]
     curves: dict[str, NDArray[np.float64]]
+
+    def to_json(self) -> str:
+        """Write it as one line; `from_json` reads the same bits."""
+        curves = {key: curve.tolist() for key, curve in self.curves.items()}
+        document = {"name": self.name, "values": self.values, "curves": curves}
+        return json.dumps(document, default=lambda number: number.item())
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: something else.
+        """
+        document = json.loads(text)
+        curves = {key: np.array(curve, np.float64) for key, curve in document["curves"].items()}
+        return cls(document["name"], document["values"], curves)
 
 
 class Evaluator:
@@ -71,6 +89,11 @@ class Evaluator:
     def __len__(self) -> int:
         return len(self._records)
 
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """All that is known of the images, in the order of counting."""
+        return tuple(self._records)
+
     def update(self, pred: Images, gt: Images, name: str | Sequence[str] | None = None) -> None:
         """Count an image or a batch.
 
@@ -109,7 +132,7 @@ class Evaluator:
         """
         if set(other.metrics) != set(self.metrics):
             raise ValueError(f"other: expected an evaluator of {self.metrics}, got one of {other.metrics}")
-        for record in list(other._records):
+        for record in other.records:
             self.add(record)
         return self
 

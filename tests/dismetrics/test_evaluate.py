@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import dismetrics
 from dismetrics import METRICS, Evaluator
+from dismetrics.evaluate import Record
 
 RANDOM = np.random.default_rng(0)
 SET = [(RANDOM.integers(0, 256, (9, 11), dtype=np.uint8), RANDOM.random((9, 11)) < 0.4) for _ in range(6)]
@@ -101,6 +102,16 @@ def test_the_table_has_the_values_of_each_image():
     assert row["name"] == NAMES[2]
     assert row["max_f"] == dismetrics.f_measure(*SET[2]).maximum
     assert row["hce"] == dismetrics.human_correction_effort(*SET[2]).total
+
+
+def test_a_record_is_read_as_it_was_written():
+    record = counted([3]).records[0]
+    values = record.values | {"s": float("nan"), "hce": np.int64(3)}
+    found = Record.from_json(record._replace(values=values).to_json())
+    assert found.name == record.name
+    np.testing.assert_equal(found.values, values)
+    assert all(np.array_equal(found.curves[key], curve) for key, curve in record.curves.items())
+    assert all(curve.dtype == np.float64 for curve in found.curves.values())
 
 
 def test_reset_forgets():
