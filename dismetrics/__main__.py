@@ -7,7 +7,7 @@ from typing import Annotated
 
 from dismetrics.cache import Cache
 from dismetrics.columns import PRINTED, chosen_column
-from dismetrics.evaluate import METRICS, Evaluator, Record
+from dismetrics.evaluate import DIS_METRICS, Evaluator, Record
 from dismetrics.files import check_writable, make_folder, shortened, write_whole
 from dismetrics.pool import Task, evaluate_files
 from dismetrics.subsets import WHOLE, Methods, find_methods, subset_folders
@@ -29,7 +29,7 @@ def evaluate(
     gt: Annotated[Path, tyro.conf.arg(metavar="GT")],
     /,
     compare: tuple[Path, ...] = (),
-    metrics: tuple[str, ...] = tuple(METRICS),
+    metrics: tuple[str, ...] = DIS_METRICS,
     csv: Path | None = None,
     json: Path | None = None,
     latex: Path | None = None,

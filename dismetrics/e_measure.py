@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dismetrics.pairs import EPSILON, Images, Pair, for_each_image
-from dismetrics.threshold_curve import ThresholdCurve, over_thresholds
+from dismetrics.confusion import Confusion
+from dismetrics.pairs import EPSILON, Images
+from dismetrics.threshold_curve import ThresholdCurve, threshold_curve
 
 
 def e_measure(pred: Images, gt: Images) -> ThresholdCurve:
@@ -31,27 +32,18 @@ def e_measure(pred: Images, gt: Images) -> ThresholdCurve:
     Numerics: the official code divides by H W - 1, so a perfect prediction has H W / (H W - 1), and one pixel 4.5e15.
     Source: Fan et al., IJCAI 2018; definition of PySODMetrics.
     """
-    return for_each_image(e_measure_of, pred, gt)
+    return threshold_curve(e_measure_at, pred, gt)
 
 
-def e_measure_of(pair: Pair) -> ThresholdCurve:
-    """E-measure of a pair."""
-    return over_thresholds(pair, lambda true, false: _e(true, false, pair.foreground, pair.size))
+def e_measure_at(counts: Confusion) -> NDArray[np.float64]:
+    """E-measure of counts."""
+    tp, fp, tn, fn = counts
+    p, g = (tp + fp) / counts.size, (tp + fn) / counts.size
+    total = tp * _alignment(1 - p, 1 - g) + fp * _alignment(1 - p, -g)
+    total = total + fn * _alignment(-p, 1 - g) + tn * _alignment(-p, -g)
+    total = np.where(g == 0, tn, np.where(g == 1, tp, total))
+    return np.asarray(total / (counts.size - 1 + EPSILON))
 
 
-def _e(true: Any, false: Any, foreground: int, size: int) -> NDArray[np.float64]:
-    found = true + false
-    if foreground == 0:
-        total = size - found
-    elif foreground == size:
-        total = found
-    else:
-        p, g = found / size, foreground / size
-        missed = foreground - true
-        total = true * _alignment(1 - p, 1 - g) + false * _alignment(1 - p, -g)
-        total = total + missed * _alignment(-p, 1 - g) + (size - found - missed) * _alignment(-p, -g)
-    return np.asarray(total / (size - 1 + EPSILON))
-
-
-def _alignment(p: Any, g: float) -> Any:
+def _alignment(p: Any, g: Any) -> Any:
     return (1 + 2 * p * g / (p**2 + g**2 + EPSILON)) ** 2 / 4

@@ -1,12 +1,12 @@
 """F-measure (F_beta) over 256 thresholds."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from dismetrics.pairs import Images, Pair, for_each_image
-from dismetrics.threshold_curve import ThresholdCurve, over_thresholds
+from dismetrics.confusion import Confusion, ratio
+from dismetrics.pairs import Images
+from dismetrics.rates import precision_at, recall_at
+from dismetrics.threshold_curve import ThresholdCurve, threshold_curve
 
 BETA_SQUARED = 0.3
 
@@ -32,16 +32,10 @@ def f_measure(pred: Images, gt: Images) -> ThresholdCurve:
 
     Source: Achanta et al., CVPR 2009; definition of PySODMetrics (Fmeasure).
     """
-    return for_each_image(f_measure_of, pred, gt)
+    return threshold_curve(f_measure_at, pred, gt)
 
 
-def f_measure_of(pair: Pair) -> ThresholdCurve:
-    """F-measure of a pair."""
-    return over_thresholds(pair, lambda true, false: _f(true, false, pair.foreground))
-
-
-def _f(true: Any, false: Any, foreground: int) -> NDArray[np.float64]:
-    precision = true / np.maximum(true + false, 1)
-    recall = true / max(foreground, 1)
-    denominator = BETA_SQUARED * precision + recall
-    return np.asarray((1 + BETA_SQUARED) * precision * recall / np.where(denominator == 0, 1, denominator))
+def f_measure_at(counts: Confusion, beta_squared: float = BETA_SQUARED) -> NDArray[np.float64]:
+    """F-measure of counts."""
+    precision, recall = precision_at(counts), recall_at(counts)
+    return ratio((1 + beta_squared) * precision * recall, beta_squared * precision + recall)

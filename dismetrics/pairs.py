@@ -93,6 +93,12 @@ class Pair:
         return int(true), int(false)
 
     @cached_property
+    def binary_positives(self) -> tuple[int, int]:
+        """True and false positives where the normalised prediction is above one half."""
+        ((false, true),) = self._values.at_least([float(np.nextafter(0.5, 1))])
+        return int(true), int(false)
+
+    @cached_property
     def _values(self) -> GreyLevels | RealValues:
         return read(self.prediction, self.truth, self._quadrants())
 
