@@ -41,7 +41,7 @@ def confusion(pred: Images, gt: Images) -> Confusion:
 
 def confusion_at_thresholds(pair: Pair) -> Confusion:
     """Counts at the 256 thresholds from the highest down, at the adaptive and at the binary one: int64 (258,)."""
-    tp, fp = (np.append(*counts) for counts in zip(pair.positives, zip(pair.adaptive_positives, pair.binary_positives)))
+    tp, fp = map(np.hstack, zip(pair.positives, pair.adaptive_positives, pair.binary_positives, strict=True))
     return _of_positives(tp, fp, pair)
 
 

@@ -28,9 +28,9 @@ class IsnetFMeasure(NamedTuple):
 
     maximum: Score
     mean: Score
-    curve: NDArray[np.float32]
-    precision: NDArray[np.float32]
-    recall: NDArray[np.float32]
+    curve: NDArray[np.floating]
+    precision: NDArray[np.floating]
+    recall: NDArray[np.floating]
 
 
 def isnet_f_measure(pred: Images, gt: Images) -> IsnetFMeasure:
@@ -56,7 +56,7 @@ def isnet_f_measure(pred: Images, gt: Images) -> IsnetFMeasure:
     return for_each_image(_isnet_f_measure_of, pred, gt)
 
 
-def isnet_f_measure_of_set(precision: NDArray[np.float32], recall: NDArray[np.float32]) -> NDArray[np.float64]:
+def isnet_f_measure_of_set(precision: NDArray[np.floating], recall: NDArray[np.floating]) -> NDArray[np.float64]:
     """F-measure of precision and recall averaged over the images of a set, at the 255 thresholds.
 
     F = 1.3 precision recall / (0.3 precision + recall + 1e-8), of the means, in float64.

@@ -53,7 +53,7 @@ def multiscale_iou(pred: Images, gt: Images, levels: int = 10, dtype: DTypeLike 
 def multiscale_iou_of(pair: Pair, levels: int = 10, dtype: DTypeLike = np.float16) -> ThresholdCurve:
     """Multi-scale IoU of a pair."""
     exponents = np.linspace(0, _COARSEST, levels, dtype=int)
-    counts = sum(_count(cells, masks) for cells, masks in _edges(_codes(pair)))[exponents]
+    counts = np.sum([_count(cells, masks) for cells, masks in _edges(_codes(pair))], axis=0)[exponents]
     with np.errstate(over="ignore"):
         truth = counts[:, _TRUTH].astype(dtype) + np.ones((), dtype)
     ratios = (counts[:, :_TRUTH] + 1) / truth[:, None].astype(np.float64)
@@ -109,7 +109,7 @@ def _sobel(*around: Masks) -> Masks:
 def _unequal(one: tuple[Masks, ...], other: tuple[Masks, ...]) -> Masks:
     """Where the sums of three bits, the middle one twice, differ."""
     (odd, twos, fours), (other_odd, other_twos, other_fours) = map(_sum, (one, other))
-    return odd ^ other_odd | twos ^ other_twos | fours ^ other_fours
+    return np.asarray(odd ^ other_odd | twos ^ other_twos | fours ^ other_fours)
 
 
 def _sum(bits: tuple[Masks, ...]) -> tuple[Masks, Masks, Masks]:
@@ -135,4 +135,4 @@ def _count(cells: Cells, masks: Masks) -> NDArray[np.int64]:
 _AROUND = (0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0)
 _MASKS = _masks_by_code()
 # The bits of a number below 512, each followed by a zero.
-_SPREAD = sum((np.arange(_CELL) >> bit & 1) << 2 * bit for bit in range(_COARSEST))
+_SPREAD = np.sum([(np.arange(_CELL) >> bit & 1) << 2 * bit for bit in range(_COARSEST)], axis=0)

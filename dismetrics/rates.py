@@ -1,7 +1,9 @@
 """Rates of right and wrong pixels over 256 thresholds.
 
 All take (pred, gt) and give a `ThresholdCurve`; arguments and errors are those of
-`dismetrics.threshold_curve.threshold_curve`. A rate of no pixels is 0. Source: definitions of PySODMetrics (FmeasureV2).
+`dismetrics.threshold_curve.threshold_curve`. A rate of no pixels is 0.
+
+Source: definitions of PySODMetrics (FmeasureV2 and its handlers).
 """
 
 import numpy as np

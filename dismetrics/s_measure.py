@@ -34,12 +34,12 @@ def s_measure(pred: Images, gt: Images) -> Score:
     return for_each_image(s_measure_of, pred, gt)
 
 
-def s_measure_of(pair: Pair) -> Score:
-    """Structure measure of a pair."""
+def s_measure_of(pair: Pair, alpha: float = 0.5) -> Score:
+    """Structure measure of a pair; `alpha` is the weight of the object part."""
     if pair.foreground in (0, pair.size):
         mean = float(pair.spread.pooled().mean)
         return mean if pair.foreground else 1 - mean
-    score = (_object_similarity(pair.spread.pooled(0)) + _region_similarity(pair.spread)) / 2
+    score = alpha * _object_similarity(pair.spread.pooled(0)) + (1 - alpha) * _region_similarity(pair.spread)
     return float(np.maximum(0, score))  # unlike max(), it keeps NaN
 
 

@@ -31,8 +31,8 @@ def weighted_f_measure(pred: Images, gt: Images) -> Score:
     return for_each_image(weighted_f_measure_of, pred, gt)
 
 
-def weighted_f_measure_of(pair: Pair) -> Score:
-    """Weighted F-measure of a pair."""
+def weighted_f_measure_of(pair: Pair, beta_squared: float = 1.0) -> Score:
+    """Weighted F-measure of a pair; `beta_squared` is the weight of precision."""
     gt = pair.truth
     if pair.foreground == 0:
         return 0.0
@@ -45,7 +45,7 @@ def weighted_f_measure_of(pair: Pair) -> Score:
     true = pair.foreground - missed.sum()
     recall = 1 - missed.mean()
     precision = true / (true + false + EPSILON)
-    return float(2 * recall * precision / (recall + precision + EPSILON))
+    return float((1 + beta_squared) * recall * precision / (recall + beta_squared * precision + EPSILON))
 
 
 def _gaussian(radius: int, sigma: float) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dismetrics import Evaluator
+from dismetrics import DIS_METRICS, Evaluator
 from dismetrics.__main__ import main
 
 RANDOM = np.random.default_rng(0)
@@ -42,7 +42,7 @@ def run(folders, *options):
 
 
 def test_one_folder(folders, tmp_path, capsys):
-    evaluator = Evaluator()
+    evaluator = Evaluator(DIS_METRICS)
     for name in ("b", "a"):
         evaluator.update(*add_pair(*folders, name), name)
     save(folders[0] / "unasked.png", np.zeros((3, 3), np.uint8))
