@@ -27,8 +27,8 @@ Vector& at(uint64_t* words) { return *reinterpret_cast<Vector*>(words); }
 
 Vector cross(const uint64_t* words, int64_t stride) {
     const Vector centre = load(words), previous = load(words - vector_words), following = load(words + vector_words);
-    return dilated(centre, load(words - stride), load(words + stride), word_before(previous, centre),
-                   word_after(centre, following), 1, 64);
+    const Vector column = centre | load(words - stride) | load(words + stride);
+    return dilated(column, centre, word_before(previous, centre), word_after(centre, following), 1, 64);
 }
 
 // Up to `iterations` dilations of `now` within another plane, or within a row if its stride is 0. `now` and `next` are

@@ -71,4 +71,5 @@ def _gaussian(deviations: NDArray[np.float64], correlation: float, reach: tuple[
 def _filtered(image: NDArray[np.float64], kernel: NDArray[np.float64]) -> NDArray[np.float64]:
     """The image filtered, mirrored at its borders without repeating them."""
     padded = np.pad(image, [(size // 2, size // 2) for size in kernel.shape], mode="reflect")
-    return np.asarray(oaconvolve(padded, kernel, mode="valid"))
+    # Rounding of the Fourier transform leaves some zeros below zero.
+    return np.maximum(oaconvolve(padded, kernel, mode="valid"), 0)

@@ -80,7 +80,7 @@ class Evaluator:
         mean_squared_error        mse
         context_measure           context
 
-    Its state is one small record an image (with the three curves 6 KB), so it pickles, and `merge` gathers what several
+    Its state is one small record an image (2 KB a curve), so it pickles, and `merge` gathers what several
     processes counted without loss. A named image counts once, whoever counted it: distributed samplers repeat some.
 
     Args:
