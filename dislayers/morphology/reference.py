@@ -15,7 +15,7 @@ def enough(mask: Tensor, iterations: int, within: Tensor | None) -> int:
     return min(iterations, height + width if within is None else height * width)
 
 
-def dilate(mask: Tensor, iterations: int, within: Tensor | None, footprint: Footprint) -> Tensor:
+def dilate(mask: Tensor, iterations: int, within: Tensor | None, footprint: Footprint = "cross") -> Tensor:
     """Every iteration sets the neighbours of each set pixel, four or all eight, then clears what is not within."""
     now = mask != 0
     allowed = None if within is None else within != 0
@@ -32,6 +32,6 @@ def dilate(mask: Tensor, iterations: int, within: Tensor | None, footprint: Foot
     return now
 
 
-def erode(mask: Tensor, iterations: int, footprint: Footprint) -> Tensor:
+def erode(mask: Tensor, iterations: int, footprint: Footprint = "cross") -> Tensor:
     """The complement of the dilated complement: outside the image nothing erodes."""
     return ~dilate(mask == 0, iterations, None, footprint)

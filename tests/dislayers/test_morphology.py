@@ -54,7 +54,7 @@ def noise(density: float, shape: tuple[int, ...], dtype: torch.dtype, generator:
 
 ERODE = Op(
     function=erode,
-    reference=lambda mask, iterations, footprint="cross": reference.erode(mask, iterations, footprint),
+    reference=reference.erode,
     overload=torch.ops.dislayers.erode.default,
     overload_arguments=lambda mask, iterations, footprint="cross": ((mask, iterations, footprint), {}),
     make_inputs=lambda *of: ((noise(0.9, *of), 2), {}),
