@@ -1,6 +1,7 @@
 // What the bindings call: one function an op and device.
 #pragma once
 
+#include "connected_components.h"
 #include "joint_histogram.h"
 #include "moments.h"
 #include "distance_transform.h"
@@ -16,6 +17,8 @@ void dilate_cpu(const Dilation& task, int64_t threads, int instruction_set);
 void distance_transform_cpu(const DistanceTransform& task, int64_t threads, int instruction_set);
 
 void skeletonize_cpu(const Thinning& task, int64_t threads, int instruction_set);
+
+void connected_components_cpu(const Labelling& task, int64_t threads, int instruction_set);
 
 void joint_histogram_cpu(const JointCounting& task, int64_t threads, int instruction_set);
 

@@ -86,6 +86,30 @@ PYBIND11_MODULE(_C, module) {
         py::arg("mask"), py::arg("mask_strides"), py::arg("out"), py::arg("size"), py::arg("threads"),
         py::arg("instruction_set"));
     module.def(
+        "connected_components_cpu",
+        [](uintptr_t mask, Strides mask_strides, uintptr_t labels, uintptr_t counts, Size size, bool diagonal,
+           int64_t threads, int instruction_set) {
+            const auto [batch, height, width] = size;
+            if (batch < 1 || height < 1 || width < 1 || !mask || !labels || !counts || instruction_set < 0 ||
+                instruction_set > best())
+                throw std::invalid_argument("an image of at least one pixel and an instruction set are expected");
+            if (most_runs(height, width) >= INT32_MAX)
+                throw std::invalid_argument("an image of less than 2^32 pixels is expected");
+            const Labelling task = {reinterpret_cast<const uint8_t*>(mask),
+                                    reinterpret_cast<int32_t*>(labels),
+                                    reinterpret_cast<int64_t*>(counts),
+                                    batch,
+                                    height,
+                                    width,
+                                    mask_strides.first,
+                                    mask_strides.second,
+                                    diagonal};
+            const py::gil_scoped_release released;
+            connected_components_cpu(task, threads, instruction_set);
+        },
+        py::arg("mask"), py::arg("mask_strides"), py::arg("labels"), py::arg("counts"), py::arg("size"),
+        py::arg("diagonal"), py::arg("threads"), py::arg("instruction_set"));
+    module.def(
         "joint_histogram_cpu",
         [](uintptr_t pred, int64_t bytes_of_a_value, Strides pred_strides, uintptr_t gt, Strides gt_strides,
            uintptr_t counts, Size size, int64_t bins, int64_t threads, int instruction_set) {

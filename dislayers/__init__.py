@@ -1,5 +1,6 @@
 """Building blocks of dichotomous image segmentation networks."""
 
+from dislayers.connected_components import component_sizes, connected_components
 from dislayers.contours import approximate_polygon, approximate_polygons, contours
 from dislayers.conv_norm_act import ConvNormAct
 from dislayers.distance_transform import distance_transform
@@ -17,6 +18,8 @@ __all__ = [
     "DilatedRSU",
     "approximate_polygon",
     "approximate_polygons",
+    "component_sizes",
+    "connected_components",
     "contours",
     "dilate",
     "distance_transform",
