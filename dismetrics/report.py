@@ -120,8 +120,8 @@ def _table(table: Averages) -> str:
     head = "".join(f"<th{_side(number)}>{escape(title)}" for number, title in enumerate(titles))
     rows = []
     for part in table.parts:
-        for method, cells in part.cells.items():
-            names = [escape(part.name), escape(method), str(part.images)]
+        for number, (method, cells) in enumerate(part.cells.items()):
+            names = ["" if number else escape(part.name), escape(method), str(part.images)]
             digits = [f"<b>{cell.text}</b>" if cell.best and len(part.cells) > 1 else cell.text for cell in cells]
             rows.append("<tr>" + "".join(f"<td{_side(i)}>{text}" for i, text in enumerate([*names, *digits])))
     return f"<table><tr>{head}\n" + "\n".join(rows) + "</table>"

@@ -1,6 +1,5 @@
 """The subsets of an evaluation, found in the folders of the predictions and of the ground truths."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ def find_methods(preds: Sequence[Path], gt: Path) -> Methods:
     Only the subsets that all methods have are taken, so that methods are compared on the same images.
 
     Args:
-        preds: a folder a method; its name is the folder's, or the whole path where two folders have one name.
+        preds: a folder a method, which is named by the end of its path that tells the folders apart.
         gt: folder of ground truths.
 
     Returns:
@@ -27,13 +26,7 @@ def find_methods(preds: Sequence[Path], gt: Path) -> Methods:
         FileNotFoundError, NotADirectoryError, ValueError: as `find_subsets`.
         ValueError: a folder comes twice, or there is no subset that all methods have.
     """
-    names = Counter(pred.resolve().name for pred in preds)
-    methods = {}
-    for pred in preds:
-        name = pred.resolve().name if names[pred.resolve().name] == 1 else str(pred)
-        if name in methods:
-            raise ValueError(f"{pred}: expected different folders to compare, got this one twice")
-        methods[name] = find_subsets(pred, gt)
+    methods = {name: find_subsets(pred, gt) for name, pred in _method_names(preds).items()}
     shared = set.intersection(*map(set, methods.values()))
     if not shared:
         raise ValueError(f"{', '.join(methods)}: nothing to compare, expected a subset that all of these have")
@@ -41,6 +34,15 @@ def find_methods(preds: Sequence[Path], gt: Path) -> Methods:
         method: {subset: matches for subset, matches in subsets.items() if subset in shared}
         for method, subsets in methods.items()
     }
+
+
+def _method_names(preds: Sequence[Path]) -> dict[str, Path]:
+    paths = [pred.resolve().parts for pred in preds]
+    for count in range(1, max(map(len, paths)) + 1):
+        names = {"/".join(path[-count:]): pred for path, pred in zip(paths, preds, strict=True)}
+        if len(names) == len(preds):
+            return names
+    raise ValueError(f"{', '.join(map(str, preds))}: expected different folders to compare, got one twice")
 
 
 def find_subsets(pred: Path, gt: Path) -> dict[str, list[Match]]:

@@ -65,7 +65,8 @@ def screen_table(title: str, table: Averages) -> Table:
     """Table for the screen, a row a part; of several methods a row a part and method, the best values bold."""
     several = len(table.parts[0].cells) > 1
     names = [title, "method"] if several else [title]
-    grid = Table(*names, "images", *(column.title for column in table.columns), box=box.SIMPLE_HEAD)
+    titles = [*names, "images", *(column.title for column in table.columns)]
+    grid = Table(*titles, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for number, column in enumerate(grid.columns):
         if number < len(names):
             column.overflow = "fold"  # names, unlike their beginnings, tell rows apart
