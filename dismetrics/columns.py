@@ -23,6 +23,7 @@ class Column(NamedTuple):
         return self.format((min if self.lower_is_better else max)(shown)) if shown else ""
 
 
+# The six of the DIS5K tables, and of each further metric one value, of masks cut at 128 where it has several.
 PRINTED = (
     Column("max_f", "max F", r"$F_\beta^{mx}$"),
     Column("weighted_f", "weighted F", r"$F_\beta^w$"),
@@ -30,6 +31,21 @@ PRINTED = (
     Column("s", "S", r"$S_\alpha$"),
     Column("mean_e", "mean E", r"$E_\phi^m$"),
     Column("hce", "HCE", r"$HCE_\gamma$", digits=0, lower_is_better=True),
+    Column("boundary_iou", "boundary IoU", "BIoU"),
+    Column("max_boundary_iou", "max boundary IoU", "BIoU$^{mx}$"),
+    Column("mean_boundary_accuracy", "mBA", "mBA"),
+    Column("binary_iou", "IoU", "IoU"),
+    Column("binary_dice", "Dice", "Dice"),
+    Column("binary_precision", "precision", "Precision"),
+    Column("binary_recall", "recall", "Recall"),
+    Column("binary_specificity", "specificity", "Specificity"),
+    Column("binary_fpr", "FPR", "FPR", lower_is_better=True),
+    Column("binary_ber", "BER", "BER", lower_is_better=True),
+    Column("binary_accuracy", "accuracy", "Accuracy"),
+    Column("binary_kappa", "kappa", r"$\kappa$"),
+    Column("mse", "MSE", "MSE", lower_is_better=True),
+    Column("binary_multiscale_iou", "multiscale IoU", "MSIoU"),
+    Column("context", "context", "CM"),
 )
 
 

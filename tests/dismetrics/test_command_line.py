@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -296,6 +297,15 @@ def test_a_missing_extra_is_one_line(package):
 def test_importing_dismetrics_needs_no_extra():
     code = "import sys; sys.modules['rich'] = sys.modules['tyro'] = None; import dismetrics"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_page_names_every_option_and_no_other(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    options = re.findall(r"^\W*(--[a-z-]+)", capsys.readouterr().out, flags=re.MULTILINE)
+    assert {"--compare", "--csv"} <= set(options)
+    assert set(re.findall(r"--[a-z]+(?:-[a-z]+)*", page)) == set(options) | {"--help"}
 
 
 def test_as_a_module(folders):
