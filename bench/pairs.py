@@ -72,7 +72,7 @@ def predicted(random: Random, gt: Grey) -> Grey:
     for value in np.repeat([0, 255], 20).tolist():
         centre, axes = random.integers(0, NETWORK, 2).tolist(), random.integers(4, 60, 2).tolist()
         cv2.ellipse(small, centre, axes, random.uniform(0, 180), 0, 360, value, -1)
-    soft = cv2.GaussianBlur(small, (0, 0), 1) + random.normal(0, 2, small.shape)
+    soft = cv2.GaussianBlur(small, (0, 0), 1.5)
     return cv2.resize(soft.clip(0, 255).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
 
 

@@ -7,7 +7,7 @@ Source: Qin et al., ECCV 2022 (DIS5K), section 5 and algorithm 1.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from skimage.measure import label
 from skimage.morphology import disk, skeletonize
 
-from dismetrics.polygon import Distance
-
 Mask = NDArray[np.bool_]
 Line = list[tuple[int, int]]
 
 CROSS = disk(1)
-OPENCV_DISTANCE: Distance = "segment" if tuple(map(int, cv2.__version__.split(".")[:2])) >= (4, 13) else "line"
+OPENCV_VERSION = tuple(map(int, cv2.__version__.split(".")[:2]))
+OPENCV_DISTANCE: Literal["line", "segment"] = "segment" if OPENCV_VERSION >= (4, 13) else "line"
 
 
 def human_correction_effort(

@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -160,6 +160,22 @@ def test_distances_and_nearest_pixels_are_those_of_scipy() -> None:
         distances, indices = dislayers.distance_transform(torch.from_numpy(mask), return_indices=True)
         assert np.array_equal(distances.numpy(), expected.astype(distances.numpy().dtype)), name
         assert np.array_equal(indices.numpy(), np.ravel_multi_index(tuple(nearest), mask.shape)), name
+
+
+def test_contours_and_their_polygons_are_those_of_opencv() -> None:
+    for name, mask in masks():
+        expected, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_NONE)
+        found = dislayers.contours(torch.from_numpy(mask))
+        assert same_curves(found.points, found.lengths, expected), name
+        for epsilon, closed in ((1.0, True), (2.0, False)):
+            polygons = [cv2.approxPolyDP(contour, epsilon, closed) for contour in expected]
+            approximated = dislayers.approximate_polygons(found.points, found.lengths, epsilon, closed, OPENCV_DISTANCE)
+            assert same_curves(*approximated, polygons), f"{name}, epsilon {epsilon}"
+
+
+def same_curves(points: torch.Tensor, lengths: torch.Tensor, expected: Sequence[NDArray[np.int32]]) -> bool:
+    same_lengths = lengths.tolist() == [len(curve) for curve in expected]
+    return same_lengths and np.array_equal(points.numpy(), np.concatenate([np.empty((0, 1, 2)), *expected])[:, 0])
 
 
 def test_the_human_correction_effort_is_that_of_the_official_loops() -> None:
