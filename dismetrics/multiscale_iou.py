@@ -16,6 +16,9 @@ Masks = NDArray[np.uint64]
 _COARSEST = 9
 _CELL = 1 << _COARSEST
 
+# Pixels whose masks are worked on at once: they should fit a core's second-level cache.
+_BLOCK = 1 << 12
+
 # The masks of a pair: at the thresholds 256 ... 1, then those that a pixel's code names by bits of their own.
 _WHOLE, _ADAPTIVE, _BINARY, _TRUTH = range(256, 260)
 
@@ -97,7 +100,9 @@ def _edges(codes: NDArray[np.uint16]) -> Iterator[tuple[Cells, Masks]]:
         cells = left >> _COARSEST << 2 * _COARSEST | _SPREAD[up] << 1 | _SPREAD[left % _CELL]
         order = np.argsort(cells)
         rows, columns = rows[order], columns[order]
-        yield cells[order], _sobel(*(_MASKS[other[rows, columns]] for other in around))
+        blocks = [slice(start, start + _BLOCK) for start in range(0, len(rows), _BLOCK)]
+        masks = [_sobel(*(_MASKS.take(other[rows[block], columns[block]], 0) for other in around)) for block in blocks]
+        yield cells[order], np.concatenate(masks or [_MASKS[:0]])
 
 
 def _sobel(*around: Masks) -> Masks:
