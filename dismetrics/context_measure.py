@@ -72,4 +72,4 @@ def _filtered(image: NDArray[np.float64], kernel: NDArray[np.float64]) -> NDArra
     """The image filtered, mirrored at its borders without repeating them."""
     padded = np.pad(image, [(size // 2, size // 2) for size in kernel.shape], mode="reflect")
     # Rounding of the Fourier transform leaves some zeros below zero.
-    return np.maximum(oaconvolve(padded, kernel, mode="valid"), 0)
+    return np.asarray(np.maximum(oaconvolve(padded, kernel, mode="valid"), 0))

@@ -69,7 +69,7 @@ def _codes(pair: Pair) -> NDArray[np.uint16]:
     """Each pixel's grey level in the low byte, and a bit for each of the four other masks; framed by zeros."""
     values = pair.normalized
     codes = np.zeros(np.add(values.shape, 2), np.uint16)
-    codes[1:-1, 1:-1] = (values * 255).astype(np.uint8)
+    codes[1:-1, 1:-1] = pair.steps
     found = True, values >= min(2 * values.mean(), 1), values > 0.5, pair.truth
     for bit, mask in enumerate(found, 8):
         codes[1:-1, 1:-1] |= np.left_shift(mask, bit, dtype=np.uint16)

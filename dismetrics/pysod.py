@@ -18,26 +18,58 @@ from numpy.typing import NDArray
 
 from dismetrics.confusion import Confusion, confusion_at_thresholds
 from dismetrics.context_measure import context_measure_of
-from dismetrics.dice import dice_at
 from dismetrics.e_measure import e_measure_at
 from dismetrics.f_measure import f_measure_at
 from dismetrics.human_correction_effort import human_correction_effort_of
-from dismetrics.iou import iou_at
 from dismetrics.mean_absolute_error import mean_absolute_error_of
 from dismetrics.multiscale_iou import multiscale_iou_of
 from dismetrics.pairs import Pair
-from dismetrics.rates import (
-    balanced_error_rate_at,
-    false_positive_rate_at,
-    kappa_at,
-    overall_accuracy_at,
-    precision_at,
-    recall_at,
-    specificity_at,
+from dismetrics.pysod_handlers import (
+    BERHandler,
+    DICEHandler,
+    FmeasureHandler,
+    FPRHandler,
+    Handler,
+    IOUHandler,
+    KappaHandler,
+    OverallAccuracyHandler,
+    PrecisionHandler,
+    RecallHandler,
+    SensitivityHandler,
+    SpecificityHandler,
+    TNRHandler,
+    TPRHandler,
 )
+from dismetrics.rates import precision_at, recall_at
 from dismetrics.s_measure import s_measure_of
-from dismetrics.threshold_curve import Measure, threshold_curve_of
+from dismetrics.threshold_curve import threshold_curve_of
+from dismetrics.values import RealValues
 from dismetrics.weighted_f_measure import weighted_f_measure_of
+
+__all__ = [
+    "MAE",
+    "BERHandler",
+    "ContextMeasure",
+    "DICEHandler",
+    "Emeasure",
+    "FPRHandler",
+    "Fmeasure",
+    "FmeasureHandler",
+    "FmeasureV2",
+    "HumanCorrectionEffortMeasure",
+    "IOUHandler",
+    "KappaHandler",
+    "MSIoU",
+    "OverallAccuracyHandler",
+    "PrecisionHandler",
+    "RecallHandler",
+    "SensitivityHandler",
+    "Smeasure",
+    "SpecificityHandler",
+    "TNRHandler",
+    "TPRHandler",
+    "WeightedFmeasure",
+]
 
 Array = NDArray[Any]
 
@@ -159,11 +191,11 @@ class MSIoU(_Averaged):
 class FmeasureV2:
     """Measures of counts: of each handler, by its name, what it asks for of dynamic, adaptive and binary."""
 
-    def __init__(self, metric_handlers: dict[str, "_Handler"] | None = None) -> None:
+    def __init__(self, metric_handlers: dict[str, Handler] | None = None) -> None:
         self._handlers = metric_handlers or {}
         self._counts: list[Confusion] = []
 
-    def add_handler(self, handler_name: str, metric_handler: "_Handler") -> None:
+    def add_handler(self, handler_name: str, metric_handler: Handler) -> None:
         """Ask for one more measure."""
         self._handlers[handler_name] = metric_handler
 
@@ -180,120 +212,24 @@ class FmeasureV2:
         return {name: handler.results(counts) for name, handler in self._handlers.items()}
 
 
-class _Handler:
-    """A measure of counts for `FmeasureV2`.
-
-    Args:
-        with_dynamic: give the curve.
-        with_adaptive: give the value at the adaptive threshold.
-        with_binary: give the value of the prediction above one half.
-        sample_based: average its values over the images; if not, give the value of the counts of all images together.
-    """
-
-    measure: Measure
-
-    def __init__(
-        self, with_dynamic: bool, with_adaptive: bool, *, with_binary: bool = False, sample_based: bool = True
-    ) -> None:
-        self.wanted = {"dynamic": with_dynamic, "adaptive": with_adaptive, "binary": with_binary}
-        self.sample_based = sample_based
-
-    def __call__(self, tp: Any, fp: Any, tn: Any, fn: Any) -> Array:
-        """Measure of counts, numbers or arrays."""
-        return self.measure(Confusion(tp, fp, tn, fn))
-
-    def results(self, counts: Confusion) -> dict[str, Any]:
-        """What is asked for, of the counts of all images: (N, 258)."""
-        averages = self(*counts).mean(axis=0)
-        binary = averages[-1] if self.sample_based else self(*(np.sum(each, axis=0)[-1] for each in counts))[()]
-        found = {"dynamic": averages[:-2], "adaptive": averages[-2], "binary": binary}
-        return {key: value for key, value in found.items() if self.wanted[key]}
-
-
-class FmeasureHandler(_Handler):
-    """F-measure; `beta` is beta squared."""
-
-    def __init__(
-        self,
-        with_dynamic: bool,
-        with_adaptive: bool,
-        *,
-        with_binary: bool = False,
-        sample_based: bool = True,
-        beta: float = 0.3,
-    ) -> None:
-        super().__init__(with_dynamic, with_adaptive, with_binary=with_binary, sample_based=sample_based)
-        self.beta = beta
-
-    def measure(self, counts: Confusion) -> Array:
-        """F-measure of counts."""
-        return f_measure_at(counts, self.beta)
-
-
-class PrecisionHandler(_Handler):
-    """Precision."""
-
-    measure = staticmethod(precision_at)
-
-
-class RecallHandler(_Handler):
-    """Recall."""
-
-    measure = staticmethod(recall_at)
-
-
-class SpecificityHandler(_Handler):
-    """Specificity."""
-
-    measure = staticmethod(specificity_at)
-
-
-class FPRHandler(_Handler):
-    """False positive rate."""
-
-    measure = staticmethod(false_positive_rate_at)
-
-
-class IOUHandler(_Handler):
-    """Intersection over union."""
-
-    measure = staticmethod(iou_at)
-
-
-class DICEHandler(_Handler):
-    """Dice coefficient."""
-
-    measure = staticmethod(dice_at)
-
-
-class BERHandler(_Handler):
-    """Balanced error rate."""
-
-    measure = staticmethod(balanced_error_rate_at)
-
-
-class OverallAccuracyHandler(_Handler):
-    """Overall accuracy."""
-
-    measure = staticmethod(overall_accuracy_at)
-
-
-class KappaHandler(_Handler):
-    """Kappa."""
-
-    measure = staticmethod(kappa_at)
-
-
-TPRHandler = SensitivityHandler = RecallHandler
-TNRHandler = SpecificityHandler
-
-
 class _AsItIs(Pair):
-    """A pair whose prediction is not stretched, and counted in its own precision."""
+    """A pair whose prediction is not stretched, and cut into steps in its own precision."""
 
-    @cached_property
+    @property
     def normalized(self) -> Array:
         return self.prediction
+
+    @property
+    def steps(self) -> NDArray[np.uint8]:
+        return (self.prediction * 255).astype(np.uint8)
+
+    @cached_property
+    def histogram(self) -> NDArray[np.int64]:
+        return np.stack([np.bincount(self.steps[where], minlength=256) for where in (~self.truth, self.truth)])
+
+    @cached_property
+    def _values(self) -> RealValues:
+        return RealValues(self.prediction, self.truth, self._quadrants(), (0.0, 1.0))
 
 
 def _pair(pred: Array, gt: Array, normalize: bool) -> Pair:

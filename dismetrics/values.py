@@ -71,17 +71,20 @@ class RealValues:
         values: floats (H, W).
         truth: bool (H, W).
         quadrants: upper left, upper right, lower left, lower right.
+        limits: the values that become 0 and 1 when normalised.
     """
 
-    def __init__(self, values: NDArray[Any], truth: NDArray[np.bool_], quadrants: list[Part]) -> None:
+    def __init__(
+        self, values: NDArray[Any], truth: NDArray[np.bool_], quadrants: list[Part], limits: tuple[float, float]
+    ) -> None:
         self._values = values
         self._truth = truth
         self._quadrants = quadrants
-        self._range = float(values.min()), float(values.max())
+        self._limits = limits
 
     def normalized(self) -> NDArray[np.float64]:
         """All values stretched to [0, 1], float64 (H, W)."""
-        return _stretch(self._values.astype(np.float64), *self._range)
+        return _stretch(self._values.astype(np.float64), *self._limits)
 
     def steps(self) -> NDArray[np.uint8]:
         """All normalised values in 256 steps, uint8 (H, W)."""
@@ -125,13 +128,15 @@ class RealValues:
         rows = max(BLOCK // max(values.shape[1], 1), 1)
         for row in range(0, values.shape[0] if values.size else 0, rows):
             block = values[row : row + rows].astype(np.float64)
-            yield _stretch(block, *self._range), truth[row : row + rows]
+            yield _stretch(block, *self._limits), truth[row : row + rows]
 
 
 def read(prediction: NDArray[Any], truth: NDArray[np.bool_], quadrants: list[Part]) -> GreyLevels | RealValues:
     """Count a prediction, uint8 or floats in [0, 1]; floats that came from grey levels are counted as these."""
     levels = prediction if prediction.dtype == np.uint8 else _levels(prediction)
-    return RealValues(prediction, truth, quadrants) if levels is None else GreyLevels(levels, truth, quadrants)
+    if levels is not None:
+        return GreyLevels(levels, truth, quadrants)
+    return RealValues(prediction, truth, quadrants, (float(prediction.min()), float(prediction.max())))
 
 
 def _levels(values: NDArray[Any]) -> NDArray[np.uint8] | None:
