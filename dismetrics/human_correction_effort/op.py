@@ -90,8 +90,8 @@ def human_correction_effort_of(
     """Human correction effort of a pair."""
     skeleton = None if pair.skeleton is None else _tensor(pair.skeleton)
     masks = _tensor(pair.mask), _tensor(pair.truth), skeleton
-    clicks = _human_correction_effort(*masks, index(relax), float(epsilon), distance).tolist()
-    return HumanCorrectionEffort(*clicks, sum(clicks))
+    clicks: list[int] = _human_correction_effort(*masks, index(relax), float(epsilon), distance).tolist()
+    return HumanCorrectionEffort._make([*clicks, sum(clicks)])
 
 
 def _tensor(mask: NDArray[np.bool_]) -> Tensor:

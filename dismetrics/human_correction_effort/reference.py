@@ -19,8 +19,9 @@ def human_correction_effort(
 ) -> Tensor:
     """Clicks of every image of (..., H, W), int64 (..., 4); see the function that people call."""
     bones = skeletons.skeletonize(gt) if skeleton is None else skeleton
-    images = [mask.reshape(-1, *mask.shape[-2:]) != 0 for mask in (pred, gt, bones)]
-    clicks = [_of_image(*image, relax, epsilon, distance) for image in zip(*images, strict=True)]
+    preds, gts, skeletons_of_gts = (mask.reshape(-1, *mask.shape[-2:]) != 0 for mask in (pred, gt, bones))
+    images = zip(preds, gts, skeletons_of_gts, strict=True)
+    clicks = [_of_image(*image, relax, epsilon, distance) for image in images]
     return torch.tensor(clicks, dtype=torch.int64, device=pred.device).reshape(*pred.shape[:-2], 4)
 
 
