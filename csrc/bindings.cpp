@@ -191,8 +191,9 @@ PYBIND11_MODULE(_C, module) {
         "contours_cpu",
         [](uintptr_t mask, int64_t stride_row, std::pair<int64_t, int64_t> size, int instruction_set) {
             const auto [height, width] = size;
-            if (height < 1 || width < 1 || !mask || instruction_set < 0 || instruction_set > best())
-                throw std::invalid_argument("an image of at least one pixel and an instruction set are expected");
+            const bool known = instruction_set >= 0 && instruction_set <= best();
+            if (height < 0 || width < 0 || (!mask && height && width) || !known)
+                throw std::invalid_argument("an image and an instruction set are expected");
             const py::gil_scoped_release released;
             const Image image = {reinterpret_cast<const uint8_t*>(mask), height, width, stride_row};
             return std::make_unique<Contours>(image, instruction_set);

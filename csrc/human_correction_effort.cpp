@@ -50,8 +50,8 @@ bool is_full(const EffortPlanes& planes, const uint64_t* plane) {
     return true;
 }
 
-// Clicks on wrong regions: corners of polygons along the pixels of `border`, and regions without such a pixel. A pixel is
-// clicked once, so it is cleared in `border`.
+// Clicks on wrong regions: corners of polygons along the pixels of `border`, and regions without such a pixel. A pixel
+// is clicked once, so it is cleared in `border`.
 class Clicks {
   public:
     Clicks(const Borders& borders, const Frame& frame, uint64_t* border, Tolerance tolerance)

@@ -16,7 +16,7 @@ void swap(uint64_t*& a, uint64_t*& b) {
     b = kept;
 }
 
-// Calls set(i, word) for every vector of words of the image's rows, i from the first pixel's word on, word of the row's.
+// Calls set(i, word) for every vector of words of the image: i counts from the first pixel's word on, word in its row.
 template <typename Set>
 void for_each_vector(const Frame& frame, const Set& set) {
     for (int64_t row = 0; row < frame.height; ++row)
@@ -75,7 +75,7 @@ void pack_effort(const Effort& task, int64_t image, EffortPlanes& planes, bool& 
     uint64_t* const empty[] = {planes.false_positive, planes.false_negative, planes.scratch[0], planes.scratch[1],
                                planes.scratch[2]};
     for (uint64_t* plane : empty) std::memset(plane, 0, static_cast<size_t>(frame.words) * sizeof(uint64_t));
-    for (int64_t word = 0; word < frame.packed; ++word) planes.inside[word] = low_bits<uint64_t>(frame.width - 64 * word);
+    for (int64_t i = 0; i < frame.packed; ++i) planes.inside[i] = low_bits<uint64_t>(frame.width - 64 * i);
     Vector every_missed{};
     for_each_vector(frame, [&](int64_t i, int64_t) {
         i += frame.first_pixel;
@@ -111,8 +111,8 @@ void relax_both(const Effort& task, EffortPlanes& planes) {
     relax(planes, background, planes.false_negative, planes.scratch[1], planes.scratch[2], task.relax);
 }
 
-// Adds the skeleton to the false negatives if there is one; then scratch planes 0 and 1 tell of which pixels of the false
-// positives and negatives the border is to be clicked.
+// Adds the skeleton to the false negatives if there is one; then scratch planes 0 and 1 have the pixels of the false
+// positives and negatives that are to be clicked where they are on a contour.
 void borders_of_effort(EffortPlanes& planes, bool with_skeleton) {
     const Frame& frame = planes.frame;
     const int64_t first = frame.first_pixel;

@@ -66,7 +66,7 @@ class Polygon {
         }
     }
 
-    // The first of the points 1 ... inner that is furthest from the line through 0 and the last, or 0 if none is too far.
+    // The first of the points 1 ... inner that is furthest from the line through the ends, or 0 if none is too far.
     int64_t beyond_line(const Point* curve, int64_t inner) const {
         const Point start = curve[0], end = curve[inner + 1];
         const int64_t dx = int64_t(end.x) - start.x, dy = int64_t(end.y) - start.y;

@@ -54,3 +54,8 @@ def missing_kernel(name: str) -> Callable[[str], str]:
         return f"this build has no {name}_{device}"
 
     return why
+
+
+def missing_on_cpu(name: str) -> Callable[[str], str]:
+    """The same for a kernel for the CPU that is also given copies of what lies on a GPU."""
+    return lambda device: missing_kernel(name)("cpu")

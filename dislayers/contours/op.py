@@ -11,7 +11,7 @@ from torch import Tensor
 from dislayers._runtime import check
 from dislayers._runtime.backend import Implementation
 from dislayers._runtime.library import register
-from dislayers._runtime.native import missing_kernel
+from dislayers._runtime.native import missing_on_cpu
 from dislayers.contours import kernel, reference
 
 Distance = Literal["line", "segment"]
@@ -61,7 +61,7 @@ _contours = register(
     "dislayers::contours(Tensor mask) -> (Tensor, Tensor, Tensor, Tensor)",
     reference.contours,
     _fake_contours,
-    kernels=[Implementation("native", kernel.contours, missing_kernel("contours"))],
+    kernels=[Implementation("native", kernel.contours, missing_on_cpu("contours"))],
     backward=None,
 )
 _approximate_polygons = register(
@@ -69,7 +69,7 @@ _approximate_polygons = register(
     " -> (Tensor, Tensor)",
     reference.approximate_polygons,
     _fake_polygons,
-    kernels=[Implementation("native", kernel.approximate_polygons, missing_kernel("approximate_polygons"))],
+    kernels=[Implementation("native", kernel.approximate_polygons, missing_on_cpu("approximate_polygons"))],
     backward=None,
 )
 
@@ -92,8 +92,8 @@ def contours(mask: Tensor) -> Contours:
 
     Numerics:
         Exact: every point, start, direction and order is that of OpenCV's ``findContours`` with ``RETR_TREE`` and
-        ``CHAIN_APPROX_NONE``. How many there are depends on the data: compiled code sees sizes that it does not know,
-        and on a GPU plain Python runs after a copy to the CPU.
+        ``CHAIN_APPROX_NONE``. How many there are depends on the data, so compiled code knows no sizes.
+        There is no CUDA kernel: a mask on a GPU is copied to the CPU.
 
     Source:
         Suzuki and Abe (1985), algorithm 1.
@@ -129,7 +129,7 @@ def approximate_polygons(
 
     Numerics:
         Distances are compared in exact integers and float64. Every corner is that of OpenCV's ``approxPolyDP``, up to
-        4.12 with "line" and from 4.13 on with "segment". On a GPU plain NumPy runs after a copy to the CPU.
+        4.12 with "line" and from 4.13 on with "segment". There is no CUDA kernel: a GPU's curves are copied to the CPU.
 
     Source:
         Douglas and Peucker (1973).

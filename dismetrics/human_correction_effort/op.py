@@ -6,18 +6,16 @@ import math
 from operator import index
 from typing import NamedTuple, get_args
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dislayers._runtime import check
 from dislayers._runtime.backend import Implementation
 from dislayers._runtime.library import register
-from dislayers._runtime.native import missing_kernel
+from dislayers._runtime.native import missing_on_cpu
 from dislayers.contours import Distance
 from dismetrics.human_correction_effort import kernel, reference
-from dismetrics.pairs import Count, Images, Pair, for_each_image
+from dismetrics.pairs import Count, Images, Pair, as_tensor, for_each_image
 
 
 class HumanCorrectionEffort(NamedTuple):
@@ -34,16 +32,12 @@ def _fake(pred: Tensor, *_: object) -> Tensor:
     return pred.new_empty((*pred.shape[:-2], 4), dtype=torch.int64)
 
 
-def _missing(device: str) -> str:
-    return missing_kernel("human_correction_effort")("cpu")
-
-
 _human_correction_effort = register(
     "dismetrics::human_correction_effort(Tensor pred, Tensor gt, Tensor? skeleton, int relax, float epsilon,"
     " str distance) -> Tensor",
     reference.human_correction_effort,
     _fake,
-    kernels=[Implementation("native", kernel.human_correction_effort, _missing)],
+    kernels=[Implementation("native", kernel.human_correction_effort, missing_on_cpu("human_correction_effort"))],
     backward=None,
 )
 
@@ -88,13 +82,7 @@ def human_correction_effort_of(
     pair: Pair, relax: int = 5, epsilon: float = 2.0, distance: Distance = "line"
 ) -> HumanCorrectionEffort:
     """Human correction effort of a pair."""
-    skeleton = None if pair.skeleton is None else _tensor(pair.skeleton)
-    masks = _tensor(pair.mask), _tensor(pair.truth), skeleton
-    clicks: list[int] = _human_correction_effort(*masks, index(relax), float(epsilon), distance).tolist()
-    return HumanCorrectionEffort._make([*clicks, sum(clicks)])
-
-
-def _tensor(mask: NDArray[np.bool_]) -> Tensor:
-    # PyTorch takes neither read-only arrays nor negative strides.
-    mask = np.ascontiguousarray(mask)
-    return torch.from_numpy(mask if mask.flags.writeable else mask.copy())
+    skeleton = None if pair.skeleton is None else as_tensor(pair.skeleton)
+    masks = as_tensor(pair.mask), as_tensor(pair.truth), skeleton
+    clicks = _human_correction_effort(*masks, index(relax), float(epsilon), distance)
+    return HumanCorrectionEffort._make([*clicks.tolist(), int(clicks.sum())])

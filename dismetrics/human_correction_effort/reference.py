@@ -19,15 +19,13 @@ def human_correction_effort(
 ) -> Tensor:
     """Clicks of every image of (..., H, W), int64 (..., 4); see the function that people call."""
     bones = skeletons.skeletonize(gt) if skeleton is None else skeleton
-    preds, gts, skeletons_of_gts = (mask.reshape(-1, *mask.shape[-2:]) != 0 for mask in (pred, gt, bones))
-    images = zip(preds, gts, skeletons_of_gts, strict=True)
-    clicks = [_of_image(*image, relax, epsilon, distance) for image in images]
+    masks = torch.stack([pred != 0, gt != 0, bones != 0], dim=-3)
+    clicks = [_of_image(image, relax, epsilon, distance) for image in masks.reshape(-1, *masks.shape[-3:])]
     return torch.tensor(clicks, dtype=torch.int64, device=pred.device).reshape(*pred.shape[:-2], 4)
 
 
-def _of_image(
-    pred: Tensor, gt: Tensor, bones: Tensor, relax: int, epsilon: float, distance: str
-) -> tuple[int, int, int, int]:
+def _of_image(masks: Tensor, relax: int, epsilon: float, distance: str) -> tuple[int, int, int, int]:
+    pred, gt, bones = masks
     core = morphology.erode(pred | gt, relax)
     false_positive, false_negative = pred & ~gt, gt & ~pred
     fp = morphology.dilate(false_positive & core, relax, false_positive)

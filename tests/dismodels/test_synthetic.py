@@ -101,7 +101,7 @@ def test_complexity_rises_with_the_level():
     for level in (1, 2, 3, 4):
         masks = np.stack([render(256, 2, level, index=i).mask for i in range(24)])
         complexity = shape_complexity(masks)
-        means.append([np.mean(measure) for measure in complexity])
+        means.append([np.mean(measure) for measure in complexity[:3]])
     for low, high in pairwise(means):
         assert np.all(np.array(high) > 1.3 * np.array(low)), means
 
