@@ -1,16 +1,27 @@
 """Where the clicks of the human correction effort would go, for pictures: plain code, one image at a time."""
 
+import math
 from collections.abc import Callable
-from typing import NamedTuple
+from operator import index
+from typing import NamedTuple, get_args
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dislayers import dilate, erode, skeletonize
+from dislayers import (
+    approximate_polygon,
+    connected_components,
+    contours,
+    dilate,
+    distance_transform,
+    erode,
+    skeletonize,
+)
+from dislayers._runtime import check
+from dislayers.contours import Distance
+from dismetrics.human_correction_effort.reference import first_visits, polylines
 from dismetrics.pairs import Images, pairs
-from dismetrics.polygon import Distance, approximate_polygon, check_tolerance
 
 Mask = NDArray[np.bool_]
 Points = NDArray[np.int64]
@@ -38,9 +49,9 @@ def correction_clicks(
         TypeError, ValueError: as `human_correction_effort`.
         ValueError: a batch.
     """
-    if relax < 0:
-        raise ValueError(f"relax: expected an integer >= 0, got {relax}")
-    check_tolerance(epsilon, distance)
+    check.count("relax", index(relax))
+    check.within("epsilon", epsilon, 0, math.inf)
+    check.one_of("distance", distance, get_args(Distance))
     if pred.ndim != 2:
         raise ValueError(f"pred: expected one image (H, W), got {tuple(pred.shape)}")
     (pair,) = pairs(pred, gt)
@@ -57,40 +68,26 @@ def correction_clicks(
 def _clicks(wrong: Mask, border: Mask, epsilon: float, distance: Distance) -> tuple[Points, Points]:
     """Clicks on wrong regions: corners of polygons where they touch `border`, and on regions that do not touch it."""
     none = np.empty((0, 2), np.int64)
-    contours, _ = cv2.findContours(wrong.view(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_NONE)
+    points, lengths, *_ = (part.numpy() for part in contours(torch.from_numpy(wrong)))
     # A region that fills the image has no outside to be separated from.
-    if not contours or wrong.all():
+    if not len(lengths) or wrong.all():
         return none, none
-    columns, rows = np.concatenate(contours)[:, 0].T
-    pixels, first_visits = np.unique(rows * np.int64(wrong.shape[1]) + columns, return_index=True)
-    clicked = np.zeros(rows.size, np.bool_)
-    clicked[first_visits] = _morph(dilate, border, 1).flat[pixels]
-    lines = np.split(clicked, np.cumsum([len(contour) for contour in contours[:-1]]))
+    columns, rows = points.T.astype(np.int64)
+    clicked = _morph(dilate, border, 1)[rows, columns] & first_visits(rows * wrong.shape[1] + columns)
     corners = [
-        approximate_polygon(run, epsilon, False, distance)[:, ::-1]
-        for contour, marks in zip(contours, lines, strict=True)
-        for run in _runs(contour[:, 0].astype(np.int64), marks)
+        approximate_polygon(torch.from_numpy(line), epsilon, False, distance).numpy()[:, ::-1]
+        for line in polylines(points, lengths, clicked)
     ]
-    count, labels = cv2.connectedComponents(wrong.view(np.uint8), connectivity=8)
-    alone = np.ones(count, np.bool_)
+    labels, count = (part.numpy() for part in connected_components(torch.from_numpy(wrong)))
+    alone = np.ones(int(count) + 1, np.bool_)
     alone[labels[rows[clicked], columns[clicked]]] = False
     alone[0] = False
     return np.concatenate([none, *corners]), _innermost(wrong, np.where(alone[labels], labels, 0))
 
 
-def _runs(contour: Points, marks: Mask) -> list[Points]:
-    """Marked runs of a contour; the first and the last are one where the contour starts and ends within them."""
-    ends = np.flatnonzero(np.diff(marks, prepend=False, append=False))
-    runs = [contour[start:end] for start, end in zip(ends[::2], ends[1::2], strict=True)]
-    if len(runs) > 1 and np.abs(runs[0][0] - runs[-1][-1]).max() == 1:
-        # The official script appends the first run turned round.
-        runs = [*runs[1:-1], np.concatenate([runs[-1], runs[0][::-1]])]
-    return runs
-
-
 def _innermost(wrong: Mask, labels: NDArray[np.int32]) -> Points:
     """The pixel of each label furthest from the edge of the mask, in the order of the labels."""
-    depths = cv2.distanceTransform(np.pad(wrong, 1).view(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    depths = distance_transform(torch.from_numpy(np.pad(wrong, 1))).numpy()[1:-1, 1:-1]
     pixels = np.flatnonzero(labels)
     pixels = pixels[np.lexsort((-depths.flat[pixels], labels.flat[pixels]))]
     _, deepest = np.unique(labels.flat[pixels], return_index=True)

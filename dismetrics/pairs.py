@@ -150,12 +150,6 @@ def pairs(pred: Images, gt: Images) -> list[Pair]:
     return [Pair(prediction, _truth(truth)) for prediction, truth in zip(predictions, truths, strict=True)]
 
 
-def as_tensor(array: NDArray[Any]) -> torch.Tensor:
-    """A tensor that shares an array's memory where PyTorch allows it: not of read-only arrays nor negative strides."""
-    array = np.ascontiguousarray(array)
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
-
-
 def _as_array(images: Images, name: str) -> NDArray[Any]:
     if isinstance(images, torch.Tensor):
         images = images.detach().cpu()

@@ -4,12 +4,13 @@ import math
 from typing import NamedTuple, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from dislayers import approximate_polygons, contours
 from dislayers._runtime import check
 from dislayers.contours import Distance
-from dismetrics.pairs import Count, Images, Pair, Score, as_tensor, for_each_image
+from dismetrics.pairs import Count, Images, Pair, Score, for_each_image
 
 _DIAGONAL = float(np.sqrt(np.float32(2)))
 
@@ -54,7 +55,7 @@ def shape_complexity(mask: Images, epsilon: float = 2.0, distance: Distance = "l
 
 
 def _complexity(pair: Pair, epsilon: float, distance: Distance) -> ShapeComplexity:
-    found = contours(as_tensor(pair.truth))
+    found = contours(torch.from_numpy(pair.truth))
     length = _length(found.points.numpy(), found.lengths.numpy())
     corners = approximate_polygons(found.points, found.lengths, epsilon, True, distance).points
     ipq = length**2 / (4 * math.pi * pair.foreground) if pair.foreground else math.nan

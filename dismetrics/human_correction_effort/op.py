@@ -15,7 +15,7 @@ from dislayers._runtime.library import register
 from dislayers._runtime.native import missing_on_cpu
 from dislayers.contours import Distance
 from dismetrics.human_correction_effort import kernel, reference
-from dismetrics.pairs import Count, Images, Pair, as_tensor, for_each_image
+from dismetrics.pairs import Count, Images, Pair, for_each_image
 
 
 class HumanCorrectionEffort(NamedTuple):
@@ -82,7 +82,7 @@ def human_correction_effort_of(
     pair: Pair, relax: int = 5, epsilon: float = 2.0, distance: Distance = "line"
 ) -> HumanCorrectionEffort:
     """Human correction effort of a pair."""
-    skeleton = None if pair.skeleton is None else as_tensor(pair.skeleton)
-    masks = as_tensor(pair.mask), as_tensor(pair.truth), skeleton
+    skeleton = None if pair.skeleton is None else torch.from_numpy(pair.skeleton)
+    masks = torch.from_numpy(pair.mask), torch.from_numpy(pair.truth), skeleton
     clicks = _human_correction_effort(*masks, index(relax), float(epsilon), distance)
     return HumanCorrectionEffort._make([*clicks.tolist(), int(clicks.sum())])

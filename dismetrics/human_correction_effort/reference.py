@@ -42,22 +42,22 @@ def _clicks(wrong: Tensor, border: Tensor, epsilon: float, distance: str) -> tup
         return 0, 0
     columns, rows = points.T.astype(np.int64)
     near = morphology.dilate(border, 1, None).cpu().numpy()
-    clicked = near[rows, columns] & _first_visits(rows * wrong.shape[1] + columns)
+    clicked = near[rows, columns] & first_visits(rows * wrong.shape[1] + columns)
     region = np.where(is_hole, parents, np.arange(len(lengths)))
     touched = np.unique(np.repeat(region, lengths)[clicked]).size
-    lines = _polylines(points, lengths, clicked)
+    lines = polylines(points, lengths, clicked)
     corners = sum(len(contours.approximate_polygon(line, epsilon, False, distance)) for line in lines)
     return corners, int(np.count_nonzero(~is_hole)) - touched
 
 
-def _first_visits(pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
+def first_visits(pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Mark where each pixel of a sequence comes first: what one contour has clicked, no other clicks again."""
     first = np.zeros(len(pixels), np.bool_)
     first[np.unique(pixels, return_index=True)[1]] = True
     return first
 
 
-def _polylines(
+def polylines(
     points: NDArray[np.int32], lengths: NDArray[np.int64], clicked: NDArray[np.bool_]
 ) -> Iterator[NDArray[np.int32]]:
     """Cut contours into their clicked runs; runs that meet where a contour starts and ends are joined."""

@@ -50,9 +50,9 @@ def test_soft_predictions_and_bad_arguments_are_as_in_the_metric():
     gt = np.zeros((30, 40), np.uint8)
     gt[5:20, 5:30] = 255
     assert [len(part) for part in correction_clicks(gt / 255.0, gt)] == [0, 0, 0, 0]
-    with pytest.raises(ValueError, match="relax: expected"):
+    with pytest.raises(ValueError, match="relax must be"):
         correction_clicks(gt, gt, relax=-1)
-    with pytest.raises(ValueError, match="distance: expected"):
+    with pytest.raises(ValueError, match="distance must be"):
         correction_clicks(gt, gt, distance="arc")
     with pytest.raises(ValueError, match="one image"):
         correction_clicks(gt[None], gt[None])
