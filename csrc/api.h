@@ -9,6 +9,7 @@
 #include "human_correction_effort.h"
 #include "morphology.h"
 #include "skeletonize.h"
+#include "weighted_f_measure.h"
 
 namespace dislayers {
 
@@ -27,6 +28,8 @@ void moments_cpu(const Summation& task, int64_t threads, int instruction_set);
 int64_t approximate_polygons_cpu(const Curves& curves, Tolerance tolerance, bool closed);
 
 void human_correction_effort_cpu(const Effort& task, int64_t threads, int instruction_set);
+
+void weighted_f_measure_cpu(const WeightedF& task, int64_t threads, int instruction_set);
 
 // Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. The
 // text of the error, or null.

@@ -42,6 +42,12 @@ Dilation dilation(uintptr_t mask, Strides mask_strides, uintptr_t within, Stride
 
 int best() { return static_cast<int>(best_instruction_set()); }
 
+Values values_of(int64_t bytes_of_a_value) {
+    if (bytes_of_a_value != 1 && bytes_of_a_value != 4 && bytes_of_a_value != 8)
+        throw std::invalid_argument("values of 1 (uint8), 4 or 8 bytes (floats) are expected");
+    return bytes_of_a_value == 1 ? Values::uint8 : bytes_of_a_value == 4 ? Values::float32 : Values::float64;
+}
+
 std::vector<std::string> instruction_sets() {
 #define NAME(SET, ...) #SET,
     const std::vector<std::string> built = {EVERY_INSTRUCTION_SET(NAME, )};
@@ -117,14 +123,10 @@ PYBIND11_MODULE(_C, module) {
             if (batch < 1 || height < 1 || width < 1 || bins < 1 || !pred || !gt || !counts || instruction_set < 0 ||
                 instruction_set > best())
                 throw std::invalid_argument("an image of at least one pixel, a bin and an instruction set are expected");
-            if (bytes_of_a_value != 1 && bytes_of_a_value != 4 && bytes_of_a_value != 8)
-                throw std::invalid_argument("values of 1 (uint8), 4 or 8 bytes (floats) are expected");
             const JointCounting task = {reinterpret_cast<const void*>(pred),
                                         reinterpret_cast<const uint8_t*>(gt),
                                         reinterpret_cast<int64_t*>(counts),
-                                        bytes_of_a_value == 1   ? Values::uint8
-                                        : bytes_of_a_value == 4 ? Values::float32
-                                                                : Values::float64,
+                                        values_of(bytes_of_a_value),
                                         batch,
                                         height,
                                         width,
@@ -232,6 +234,33 @@ PYBIND11_MODULE(_C, module) {
         py::arg("pred"), py::arg("pred_strides"), py::arg("truth"), py::arg("truth_strides"), py::arg("skeleton"),
         py::arg("skeleton_strides"), py::arg("clicks"), py::arg("size"), py::arg("relax"), py::arg("epsilon"),
         py::arg("segment"), py::arg("threads"), py::arg("instruction_set"));
+    module.def(
+        "weighted_f_measure_cpu",
+        [](uintptr_t pred, int64_t bytes_of_a_value, Strides pred_strides, uintptr_t gt, Strides gt_strides,
+           uintptr_t range, double beta_squared, uintptr_t scores, Size size, int64_t threads, int instruction_set) {
+            const auto [batch, height, width] = size;
+            if (batch < 1 || height < 1 || width < 1 || !pred || !gt || !range || !scores || instruction_set < 0 ||
+                instruction_set > best())
+                throw std::invalid_argument("an image of at least one pixel and an instruction set are expected");
+            const WeightedF task = {reinterpret_cast<const void*>(pred),
+                                    reinterpret_cast<const uint8_t*>(gt),
+                                    reinterpret_cast<const double*>(range),
+                                    reinterpret_cast<double*>(scores),
+                                    values_of(bytes_of_a_value),
+                                    batch,
+                                    height,
+                                    width,
+                                    pred_strides.first,
+                                    pred_strides.second,
+                                    gt_strides.first,
+                                    gt_strides.second,
+                                    beta_squared};
+            const py::gil_scoped_release released;
+            weighted_f_measure_cpu(task, threads, instruction_set);
+        },
+        py::arg("pred"), py::arg("bytes_of_a_value"), py::arg("pred_strides"), py::arg("gt"), py::arg("gt_strides"),
+        py::arg("range"), py::arg("beta_squared"), py::arg("scores"), py::arg("size"), py::arg("threads"),
+        py::arg("instruction_set"));
 #if defined(DISLAYERS_CUDA)
     module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
     module.def(

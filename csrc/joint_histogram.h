@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-namespace dislayers {
+#include "values.h"
 
-enum class Values { uint8, float32, float64 };
+namespace dislayers {
 
 // Images with unit stride between columns, strides in elements; nonzero bytes of `gt` are true. `counts` is dense,
 // (batch, 2, bins).

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dislayers import moments
 from dismetrics.spread import Spread
-from dismetrics.values import GreyLevels, RealValues, read
+from dismetrics.values import GreyLevels, RealValues, as_levels, read
 
 Images = NDArray[Any] | torch.Tensor
 Score = float | NDArray[np.float64]
@@ -54,6 +54,11 @@ class Pair:
         # NumPy compares in the prediction's own precision: 128 / 255 in float32 is not above 128 / 255 in float64.
         threshold = 128 if self.prediction.dtype == np.uint8 else 128 / 255
         return np.asarray(self.prediction > threshold)
+
+    @cached_property
+    def values(self) -> NDArray[Any]:
+        """The prediction as metrics of its values read it: uint8 where its floats are grey levels."""
+        return as_levels(self.prediction)
 
     @cached_property
     def normalized(self) -> NDArray[np.float64]:
@@ -100,7 +105,7 @@ class Pair:
 
     @cached_property
     def _values(self) -> GreyLevels | RealValues:
-        return read(self.prediction, self.truth, self._quadrants())
+        return read(self.values, self.truth, self._quadrants())
 
     def _quadrants(self) -> list[tuple[slice, slice]]:
         """Upper left, upper right, lower left and lower right of the truth's centroid, which is rounded half to even.

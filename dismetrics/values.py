@@ -131,23 +131,24 @@ class RealValues:
             yield _stretch(block, *self._limits), truth[row : row + rows]
 
 
-def read(prediction: NDArray[Any], truth: NDArray[np.bool_], quadrants: list[Part]) -> GreyLevels | RealValues:
-    """Count a prediction, uint8 or floats in [0, 1]; floats that came from grey levels are counted as these."""
-    levels = prediction if prediction.dtype == np.uint8 else _levels(prediction)
-    if levels is not None:
-        return GreyLevels(levels, truth, quadrants)
-    return RealValues(prediction, truth, quadrants, (float(prediction.min()), float(prediction.max())))
+def read(values: NDArray[Any], truth: NDArray[np.bool_], quadrants: list[Part]) -> GreyLevels | RealValues:
+    """Count a prediction as `as_levels` gives it."""
+    if values.dtype == np.uint8:
+        return GreyLevels(values, truth, quadrants)
+    return RealValues(values, truth, quadrants, (float(values.min()), float(values.max())))
 
 
-def _levels(values: NDArray[Any]) -> NDArray[np.uint8] | None:
-    """The grey levels of floats that are all a level / 255 in their own precision, else None."""
+def as_levels(values: NDArray[Any]) -> NDArray[Any]:
+    """The grey levels of floats that are all a level / 255 in their own precision; all else as it is."""
+    if values.dtype == np.uint8:
+        return values
     quotients = np.arange(256, dtype=values.dtype) / values.dtype.type(255)
     result, flat = np.empty(values.size, np.uint8), values.ravel()
     for start in range(0, flat.size, BLOCK):
         block = flat[start : start + BLOCK]
         levels = np.rint(block * 255).astype(np.uint8)
         if not np.array_equal(quotients[levels], block):
-            return None
+            return values
         result[start : start + BLOCK] = levels
     return result.reshape(values.shape)
 
