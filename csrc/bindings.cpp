@@ -223,7 +223,7 @@ PYBIND11_MODULE(_C, module) {
                 instruction_set < 0 || instruction_set > best())
                 throw std::invalid_argument("images of at least one pixel and an instruction set are expected");
             const auto images = [](uintptr_t mask, Strides strides) {
-                return Images{reinterpret_cast<const uint8_t*>(mask), strides.first, strides.second};
+                return StridedMasks{reinterpret_cast<const uint8_t*>(mask), strides.first, strides.second};
             };
             const Effort task = {images(pred, pred_strides), images(truth, truth_strides),
                                  images(skeleton, skeleton_strides), batch, height, width, relax,

@@ -7,7 +7,7 @@
 namespace dislayers {
 
 // Images of bytes, nonzero = true, with unit stride between columns.
-struct Images {
+struct StridedMasks {
     const uint8_t* mask;
     int64_t stride_batch, stride_row;
 };
@@ -15,7 +15,7 @@ struct Images {
 // `skeleton`, that of the truth, may be null. `clicks` gets four numbers an image: points and regions of false
 // positives, points and regions of false negatives.
 struct Effort {
-    Images pred, truth, skeleton;
+    StridedMasks pred, truth, skeleton;
     int64_t batch, height, width;
     int64_t relax;
     Tolerance tolerance;

@@ -67,7 +67,7 @@ void relax(const EffortPlanes& planes, const uint64_t* background, uint64_t*& wr
 // Packs the masks of an image; false where nothing is missed, so that no skeleton is needed.
 void pack_effort(const Effort& task, int64_t image, EffortPlanes& planes, bool& missed) {
     const Frame& frame = planes.frame;
-    const auto packed = [&](const Images& images, uint64_t* plane) {
+    const auto packed = [&](const StridedMasks& images, uint64_t* plane) {
         pack_plane(images.mask + image * images.stride_batch, images.stride_row, frame, plane);
     };
     packed(task.pred, planes.pred);
