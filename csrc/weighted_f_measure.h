@@ -11,8 +11,8 @@
 
 namespace dislayers {
 
-// Images with unit stride between columns, strides in elements; nonzero bytes of `truth` are true. `range` has each
-// image's smallest and largest prediction; `scores` is dense.
+// Images with unit stride between columns, strides in elements; nonzero bytes of `truth` are true. `range` has the two
+// predictions of each image that become 0 and 1; where they are equal, all stay as they are. `scores` is dense.
 struct WeightedF {
     const void* prediction;
     const uint8_t* truth;

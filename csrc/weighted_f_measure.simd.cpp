@@ -27,7 +27,7 @@ class Room {
     unsigned char* next_;
 };
 
-// One image of predictions P, stretched to [0, 1] by its own minimum and maximum; a constant one as it is.
+// One image of predictions P, stretched to [0, 1].
 template <typename P>
 class Image {
    public:

@@ -60,6 +60,11 @@ class Pair:
         """The prediction as metrics of its values read it: uint8 where its floats are grey levels."""
         return as_levels(self.prediction)
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Those of the values that become 0 and 1 when normalised; if they are equal, values stay as they are."""
+        return float(self.values.min()), float(self.values.max())
+
     @cached_property
     def normalized(self) -> NDArray[np.float64]:
         """The prediction stretched to [0, 1] by its own minimum and maximum, float64; a constant one as it is."""

@@ -216,6 +216,14 @@ class _AsItIs(Pair):
     """A pair whose prediction is not stretched, and cut into steps in its own precision."""
 
     @property
+    def values(self) -> Array:
+        return self.prediction
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    @property
     def normalized(self) -> Array:
         return self.prediction
 
@@ -229,7 +237,7 @@ class _AsItIs(Pair):
 
     @cached_property
     def _values(self) -> RealValues:
-        return RealValues(self.prediction, self.truth, self._quadrants(), (0.0, 1.0))
+        return RealValues(self.prediction, self.truth, self._quadrants(), self.limits)
 
 
 def _pair(pred: Array, gt: Array, normalize: bool) -> Pair:

@@ -12,12 +12,12 @@ from dismetrics.pairs import Images, Pair, Score, for_each_image
 from dismetrics.weighted_f_measure import kernel, reference
 
 
-def _fake(pred: Tensor, gt: Tensor, beta_squared: float) -> Tensor:
+def _fake(pred: Tensor, gt: Tensor, limits: Tensor, beta_squared: float) -> Tensor:
     return pred.new_empty(pred.shape[:-2], dtype=torch.float64)
 
 
 _weighted_f_measure = register(
-    "dismetrics::weighted_f_measure(Tensor pred, Tensor gt, float beta_squared) -> Tensor",
+    "dismetrics::weighted_f_measure(Tensor pred, Tensor gt, Tensor limits, float beta_squared) -> Tensor",
     reference.weighted_f_measure,
     _fake,
     kernels=[Implementation("native", kernel.weighted_f_measure, missing_kernel("weighted_f_measure"))],
@@ -51,4 +51,4 @@ def weighted_f_measure(pred: Images, gt: Images) -> Score:
 def weighted_f_measure_of(pair: Pair, beta_squared: float = 1.0) -> Score:
     """Weighted F-measure of a pair; `beta_squared` is the weight of precision."""
     pred, gt = torch.from_numpy(pair.values), torch.from_numpy(pair.truth)
-    return float(_weighted_f_measure(pred, gt, beta_squared))
+    return float(_weighted_f_measure(pred, gt, torch.tensor(pair.limits, dtype=torch.float64), beta_squared))

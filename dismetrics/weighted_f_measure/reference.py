@@ -14,12 +14,15 @@ from dismetrics.pairs import EPSILON
 _RADIUS, _SIGMA = 3, 5.0
 
 
-def weighted_f_measure(pred: Tensor, gt: Tensor, beta_squared: float) -> Tensor:
-    """Errors of all pixels, those of the foreground blurred, those of the background weighted by distance."""
+def weighted_f_measure(pred: Tensor, gt: Tensor, limits: Tensor, beta_squared: float) -> Tensor:
+    """Errors of all pixels, those of the foreground blurred, those of the background weighted by distance.
+
+    The limits, float64 (..., 2), enclose the values of each image and become 0 and 1; equal ones change nothing.
+    """
     if pred.numel() == 0:
         return pred.new_zeros(pred.shape[:-2], dtype=torch.float64)
     truth = gt != 0
-    error = (_normalized(pred) - truth.double()).abs()
+    error = (_normalized(pred, limits) - truth.double()).abs()
     index = distance_transform_indices(~truth)[1].clamp(min=0)
     # A background pixel takes the error of its nearest foreground pixel, so that the edge is not blurred across.
     nearest = error.flatten(-2).gather(-1, index.flatten(-2)).view_as(error)
@@ -32,10 +35,9 @@ def weighted_f_measure(pred: Tensor, gt: Tensor, beta_squared: float) -> Tensor:
     return torch.where(foreground > 0, score, 0)
 
 
-def _normalized(pred: Tensor) -> Tensor:
-    """Stretched to [0, 1] by each image's own minimum and maximum; a constant image as it is."""
-    values = pred.double() / 255 if pred.dtype == torch.uint8 else pred.double()
-    low, high = values.amin((-2, -1), keepdim=True), values.amax((-2, -1), keepdim=True)
+def _normalized(pred: Tensor, limits: Tensor) -> Tensor:
+    most = 255 if pred.dtype == torch.uint8 else 1
+    values, (low, high) = pred.double() / most, (limits / most)[..., None, None].unbind(-3)
     return torch.where(high > low, (values - low) / (high - low), values)
 
 

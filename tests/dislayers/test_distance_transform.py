@@ -76,7 +76,7 @@ def test_equals_scipy_to_the_last_tie(of, seed: int, height: int, width: int) ->
     assert_equal(of(mask), mask)
 
 
-@pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (3, 70000), (2100, 300), (300, 2100)])
+@pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (2100, 300), (300, 2100)])
 @pytest.mark.parametrize("at", [0, 0.4, 1])
 def test_one_false_pixel(size: tuple[int, int], at: float) -> None:
     mask = torch.ones(size, dtype=torch.bool)
