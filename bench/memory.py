@@ -14,14 +14,6 @@ from pathlib import Path
 
 SIZE = (2500, 3100)
 KINDS = ("fat", "thin")
-METRICS = (
-    "mean_absolute_error",
-    "f_measure",
-    "weighted_f_measure",
-    "s_measure",
-    "e_measure",
-    "human_correction_effort",
-)
 
 
 def draw(kind: str, file: Path) -> None:
@@ -40,7 +32,7 @@ def growth(file: Path) -> int:
     import numpy as np
     import torch
 
-    from dismetrics import Evaluator
+    from dismetrics import DIS_METRICS, Evaluator
 
     def peak() -> int:
         unit = 1 if sys.platform == "darwin" else 1024
@@ -49,7 +41,7 @@ def growth(file: Path) -> int:
     torch.set_num_threads(1)
     pair = np.load(file)
     pred, gt = pair["pred"], pair["gt"]
-    evaluator = Evaluator(METRICS)
+    evaluator = Evaluator(DIS_METRICS)
     evaluator.update(pred[:64, :64].copy(), gt[:64, :64].copy())  # so that all is imported
     before = peak()
     evaluator.update(pred, gt)

@@ -1,20 +1,22 @@
-"""Metrics of a pair, on one thread: ours against PySODMetrics and against the official human correction effort.
+"""Metrics of a pair, on one thread: ours against PySODMetrics, the official human correction effort, and plain OpenCV.
 
-Both read arrays that are in memory already; what PySODMetrics needs before it measures, it does once for all measures.
+All take arrays that are in memory already; what PySODMetrics needs before it measures, it does once for all measures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import dismetrics
+from bench.official import boundary
 from bench.official.human_correction_effort import OPENCV_DISTANCE, human_correction_effort
 from bench.official.pysodmetrics import RELEASE, NotInstalledError, PySODMetrics, install
 from bench.pairs import GreyPair, all_pairs
+from bench.ratios import OURS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -27,10 +29,21 @@ MEASURES = {
     "weighted f": ("weighted_f_measure",),
 }
 FIVE = tuple(name for names in MEASURES.values() for name in names)
-SIX = (*FIVE, "human_correction_effort")
-EFFORTS: dict[str, Callable[[GreyPair], tuple[int, ...]]] = {
-    "dislayers": lambda pair: dismetrics.human_correction_effort(*pair, distance=OPENCV_DISTANCE),
-    "official script": lambda pair: human_correction_effort(*pair),
+Measure = Callable[..., tuple[float, ...]]
+# Peers that run in this process, by group.
+PLAIN: dict[str, dict[str, Measure]] = {
+    "hce": {
+        OURS: partial(dismetrics.human_correction_effort, distance=OPENCV_DISTANCE),
+        "official script": human_correction_effort,
+    },
+    "boundary iou": {
+        OURS: lambda pred, gt: dismetrics.boundary_iou_curve(pred, gt)[:2],
+        "OpenCV": boundary.boundary_iou,
+    },
+    "mba": {
+        OURS: lambda pred, gt: (dismetrics.mean_boundary_accuracy(pred, gt),),
+        "OpenCV": lambda pred, gt: (boundary.mean_boundary_accuracy(pred, gt),),
+    },
 }
 # A call of a peer takes seconds where pictures are large.
 OUR_ROUNDS, ROUNDS, MANY_PIXELS = 7, 3, 8_000_000
@@ -47,14 +60,15 @@ def pysodmetrics(request: pytest.FixtureRequest) -> Iterator[PySODMetrics]:
 
 
 @cache
-def official_effort(name: str) -> tuple[int, ...]:
-    return human_correction_effort(*PAIRS[name]())
+def plain_values(measure: str, name: str) -> tuple[float, ...]:
+    (peer,) = (function for implementation, function in PLAIN[measure].items() if implementation != OURS)
+    return peer(*PAIRS[name]())
 
 
 @cache
-def peer_values(pysodmetrics: PySODMetrics, name: str) -> dict[str, float]:
+def pysodmetrics_values(pysodmetrics: PySODMetrics, measure: str, name: str) -> dict[str, float]:
     pysodmetrics.load(*PAIRS[name]())
-    return pysodmetrics.measure(FIVE)
+    return pysodmetrics.measure(MEASURES[measure])
 
 
 def evaluate(pair: GreyPair, metrics: tuple[str, ...]) -> dict[str, float]:
@@ -65,34 +79,37 @@ def evaluate(pair: GreyPair, metrics: tuple[str, ...]) -> dict[str, float]:
 
 def measure_pair(benchmark: BenchmarkFixture, pair: GreyPair, implementation: str, work: Callable[[], object]) -> None:
     peer_rounds = ROUNDS if pair.gt.size < MANY_PIXELS else 1
-    benchmark.pedantic(work, rounds=OUR_ROUNDS if implementation == "dislayers" else peer_rounds)
+    benchmark.pedantic(work, rounds=OUR_ROUNDS if implementation == OURS else peer_rounds)
 
 
-@pytest.mark.parametrize("implementation", EFFORTS)
+@pytest.mark.parametrize(
+    ("measure", "implementation"), [(measure, one) for measure, functions in PLAIN.items() for one in functions]
+)
 @pytest.mark.parametrize("name", PAIRS)
-def test_human_correction_effort(benchmark: BenchmarkFixture, name: str, implementation: str) -> None:
-    benchmark.group = f"hce {name}"
-    pair, work = PAIRS[name](), EFFORTS[implementation]
-    assert EFFORTS["dislayers"](pair) == official_effort(name)
-    measure_pair(benchmark, pair, implementation, lambda: work(pair))
+def test_against_plain_libraries(benchmark: BenchmarkFixture, name: str, measure: str, implementation: str) -> None:
+    benchmark.group = f"{measure} {name}"
+    pair, work = PAIRS[name](), PLAIN[measure][implementation]
+    assert PLAIN[measure][OURS](*pair) == pytest.approx(plain_values(measure, name), rel=0, abs=1e-9)
+    measure_pair(benchmark, pair, implementation, lambda: work(*pair))
 
 
-@pytest.mark.parametrize("implementation", ["dislayers", "PySODMetrics"])
+@pytest.mark.parametrize("implementation", [OURS, "PySODMetrics"])
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("name", PAIRS)
-def test_measure(
+def test_against_pysodmetrics(
     benchmark: BenchmarkFixture, pysodmetrics: PySODMetrics, name: str, measure: str, implementation: str
 ) -> None:
     benchmark.group = f"{measure} {name}"
-    pair, metrics, expected = PAIRS[name](), MEASURES[measure], peer_values(pysodmetrics, name)
-    for key, value in evaluate(pair, metrics).items():
-        assert value == pytest.approx(expected[key], rel=0, abs=1e-6)
+    pair, metrics = PAIRS[name](), MEASURES[measure]
+    values = evaluate(pair, metrics)
+    for key, expected in pysodmetrics_values(pysodmetrics, measure, name).items():
+        assert values[key] == pytest.approx(expected, rel=0, abs=1e-6), key
     pysodmetrics.load(*pair)
-    work = {"dislayers": lambda: evaluate(pair, metrics), "PySODMetrics": lambda: pysodmetrics.measure(metrics)}
+    work = {OURS: lambda: evaluate(pair, metrics), "PySODMetrics": lambda: pysodmetrics.measure(metrics)}
     measure_pair(benchmark, pair, implementation, work[implementation])
 
 
-@pytest.mark.parametrize("implementation", ["dislayers", "PySODMetrics and official script"])
+@pytest.mark.parametrize("implementation", [OURS, "PySODMetrics and official script"])
 @pytest.mark.parametrize("name", PAIRS)
 def test_six_metrics(benchmark: BenchmarkFixture, pysodmetrics: PySODMetrics, name: str, implementation: str) -> None:
     """Those that the tables of DIS5K print; the values are compared one by one above."""
@@ -100,7 +117,7 @@ def test_six_metrics(benchmark: BenchmarkFixture, pysodmetrics: PySODMetrics, na
     pair = PAIRS[name]()
     pysodmetrics.load(*pair)
     work = {
-        "dislayers": lambda: evaluate(pair, SIX),
+        OURS: lambda: evaluate(pair, dismetrics.DIS_METRICS),
         "PySODMetrics and official script": lambda: (pysodmetrics.measure(FIVE), human_correction_effort(*pair)),
     }
     measure_pair(benchmark, pair, implementation, work[implementation])
