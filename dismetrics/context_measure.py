@@ -2,9 +2,9 @@
 
 import math
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import oaconvolve
 
 from dismetrics.pairs import EPSILON, Images, Pair, Score, for_each_image
 
@@ -70,6 +70,6 @@ def _gaussian(deviations: NDArray[np.float64], correlation: float, reach: tuple[
 
 def _filtered(image: NDArray[np.float64], kernel: NDArray[np.float64]) -> NDArray[np.float64]:
     """The image filtered, mirrored at its borders without repeating them."""
-    padded = np.pad(image, [(size // 2, size // 2) for size in kernel.shape], mode="reflect")
-    # Rounding of the Fourier transform leaves some zeros below zero.
-    return np.asarray(np.maximum(oaconvolve(padded, kernel, mode="valid"), 0))
+    filtered = cv2.filter2D(image, cv2.CV_64F, kernel, borderType=cv2.BORDER_REFLECT_101)
+    # A Fourier transform, by which OpenCV applies large kernels, leaves some zeros below zero.
+    return np.asarray(np.maximum(filtered, 0))
