@@ -5,7 +5,7 @@ from dismetrics.confusion import Confusion, confusion
 from dismetrics.context_measure import context_measure
 from dismetrics.dice import dice
 from dismetrics.e_measure import e_measure
-from dismetrics.evaluate import DIS_METRICS, METRICS, Evaluator
+from dismetrics.evaluate import Evaluator
 from dismetrics.f_measure import f_measure
 from dismetrics.human_correction_effort import HumanCorrectionEffort, human_correction_effort
 from dismetrics.iou import iou
@@ -28,6 +28,7 @@ from dismetrics.rates import (
     recall,
     specificity,
 )
+from dismetrics.registry import DIS_METRICS, METRICS
 from dismetrics.s_measure import s_measure
 from dismetrics.shape_complexity import ShapeComplexity, shape_complexity
 from dismetrics.threshold_curve import ThresholdCurve

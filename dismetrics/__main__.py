@@ -7,9 +7,10 @@ from typing import Annotated
 
 from dismetrics.cache import Cache
 from dismetrics.columns import PRINTED, chosen_column
-from dismetrics.evaluate import DIS_METRICS, Evaluator, Record
+from dismetrics.evaluate import Evaluator, Record
 from dismetrics.files import check_writable, make_folder, shortened, write_whole
 from dismetrics.pool import Task, evaluate_files
+from dismetrics.registry import DIS_METRICS
 from dismetrics.subsets import WHOLE, Methods, find_methods, subset_folders
 
 try:

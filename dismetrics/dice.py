@@ -8,7 +8,7 @@ from dismetrics.pairs import Images
 from dismetrics.threshold_curve import ThresholdCurve, threshold_curve
 
 
-def dice(pred: Images, gt: Images) -> ThresholdCurve:
+def dice(pred: Images, gt: Images, normalize: bool = True) -> ThresholdCurve:
     """Overlap of the thresholded prediction and the truth in their mean size; higher is better.
 
     Dice = 2 TP / (2 TP + FP + FN), 0 where both are empty. It is the F-measure with beta = 1 (F1), and
@@ -18,7 +18,7 @@ def dice(pred: Images, gt: Images) -> ThresholdCurve:
 
     Source: definition of PySODMetrics (DICEHandler).
     """
-    return threshold_curve(dice_at, pred, gt)
+    return threshold_curve(dice_at, pred, gt, normalize)
 
 
 def dice_at(counts: Confusion) -> NDArray[np.float64]:

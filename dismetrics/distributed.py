@@ -21,7 +21,7 @@ def all_gather(evaluator: Evaluator, group: dist.ProcessGroup | None = None) -> 
     """
     gathered: list[Evaluator | None] = [None] * dist.get_world_size(group)
     dist.all_gather_object(gathered, evaluator, group)
-    merged = Evaluator(evaluator.metrics, evaluator.device)
+    merged = Evaluator(evaluator.metrics, evaluator.device, evaluator.normalize)
     for part in gathered:
         if part is not None:
             merged.merge(part)

@@ -10,7 +10,7 @@ from dismetrics.pairs import EPSILON, Images
 from dismetrics.threshold_curve import ThresholdCurve, threshold_curve
 
 
-def e_measure(pred: Images, gt: Images) -> ThresholdCurve:
+def e_measure(pred: Images, gt: Images, normalize: bool = True) -> ThresholdCurve:
     """Enhanced alignment of the thresholded prediction with the truth at 256 thresholds; higher is better.
 
     With a = P - mean(P) and b = G - mean(G): E = sum (1 + 2 a b / (a^2 + b^2))^2 / 4 / (H W - 1). For a truth
@@ -19,9 +19,9 @@ def e_measure(pred: Images, gt: Images) -> ThresholdCurve:
     Papers print the mean, as "E^m" (DIS5K, IS-Net).
 
     Args:
-        pred: floats in [0, 1], uint8 or bool; (H, W) or (B, H, W), NumPy or torch. It is stretched to [0, 1] by its
-            own minimum and maximum first.
+        pred: floats in [0, 1], uint8 or bool; (H, W) or (B, H, W), NumPy or torch.
         gt: bool, or uint8 and true above 128; same shape.
+        normalize: stretch the prediction to [0, 1] by its own minimum and maximum first; a constant one stays.
 
     Returns:
         Floats and a curve of float64 (256,); for a batch (B,) and (B, 256).
@@ -32,7 +32,7 @@ def e_measure(pred: Images, gt: Images) -> ThresholdCurve:
     Numerics: the official code divides by H W - 1, so a perfect prediction has H W / (H W - 1), and one pixel 4.5e15.
     Source: Fan et al., IJCAI 2018; definition of PySODMetrics.
     """
-    return threshold_curve(e_measure_at, pred, gt)
+    return threshold_curve(e_measure_at, pred, gt, normalize)
 
 
 def e_measure_at(counts: Confusion) -> NDArray[np.float64]:

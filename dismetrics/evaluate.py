@@ -2,37 +2,15 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Self
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dismetrics.boundary_iou import boundary_iou_curve_of, boundary_iou_of
-from dismetrics.context_measure import context_measure_of
-from dismetrics.dice import dice_at
-from dismetrics.e_measure import e_measure_at
-from dismetrics.f_measure import f_measure_at
-from dismetrics.human_correction_effort import human_correction_effort_of
-from dismetrics.iou import iou_at
-from dismetrics.mean_absolute_error import mean_absolute_error_of
-from dismetrics.mean_boundary_accuracy import mean_boundary_accuracy_of
-from dismetrics.mean_squared_error import mean_squared_error_of
-from dismetrics.multiscale_iou import multiscale_iou_of
 from dismetrics.pairs import Images, Pair, pairs
-from dismetrics.rates import (
-    balanced_error_rate_at,
-    false_positive_rate_at,
-    kappa_at,
-    overall_accuracy_at,
-    precision_at,
-    recall_at,
-    specificity_at,
-)
-from dismetrics.s_measure import s_measure_of
-from dismetrics.threshold_curve import Measure, ThresholdCurve, threshold_curve_of
-from dismetrics.weighted_f_measure import weighted_f_measure_of
+from dismetrics.registry import METRICS
 
 
 class Record(NamedTuple):
@@ -87,6 +65,9 @@ class Evaluator:
         metrics: "all", or names out of `METRICS`. Only these are computed.
         device: where counting runs once a metric has a kernel there; today every metric counts on the CPU, and takes
             tensors of any device.
+        normalize: stretch predictions to [0, 1] by their own minimum and maximum, as PySODMetrics and the published
+            tables do, for all metrics but those of masks (human correction effort, Boundary IoU, mean boundary
+            accuracy), which never do.
 
     Raises:
         ValueError: an unknown or no metric.
@@ -94,7 +75,10 @@ class Evaluator:
     """
 
     def __init__(
-        self, metrics: Literal["all"] | Sequence[str] = "all", device: torch.device | str | None = None
+        self,
+        metrics: Literal["all"] | Sequence[str] = "all",
+        device: torch.device | str | None = None,
+        normalize: bool = True,
     ) -> None:
         chosen = tuple(METRICS) if metrics == "all" else (metrics,) if isinstance(metrics, str) else tuple(metrics)
         unknown = [name for name in chosen if name not in METRICS]
@@ -102,6 +86,7 @@ class Evaluator:
             raise ValueError(f'metrics: expected "all" or names out of {", ".join(METRICS)}, got {metrics!r}')
         self.metrics = chosen
         self.device = None if device is None else torch.device(device)
+        self.normalize = normalize
         self._records: list[Record] = []
         self._names: set[str] = set()
 
@@ -125,7 +110,7 @@ class Evaluator:
             TypeError, ValueError: as `dismetrics.pairs.for_each_image`.
             ValueError: a number of names other than that of images.
         """
-        images = pairs(pred, gt)
+        images = pairs(pred, gt, self.normalize)
         names = [name] if name is None or isinstance(name, str) else list(name)
         if name is None:
             names *= len(images)
@@ -147,10 +132,12 @@ class Evaluator:
         """Add what another evaluator has counted, without the named images that this one has; returns this one.
 
         Raises:
-            ValueError: it has other metrics.
+            ValueError: it has other metrics, or normalises otherwise.
         """
         if set(other.metrics) != set(self.metrics):
             raise ValueError(f"other: expected an evaluator of {self.metrics}, got one of {other.metrics}")
+        if other.normalize != self.normalize:
+            raise ValueError(f"other: expected an evaluator with normalize={self.normalize}, got {other.normalize}")
         for record in other.records:
             self.add(record)
         return self
@@ -160,25 +147,36 @@ class Evaluator:
         self._records.clear()
         self._names.clear()
 
-    def compute(self) -> dict[str, float]:
+    def compute(self, maximum: Literal["set", "image"] = "set") -> dict[str, float]:
         """Average over all images, by key.
 
-        As in PySODMetrics and the published DIS tables, max and mean of a curve are those of the curve averaged over
-        the images; all else is averaged image by image. An image without a value (NaN of `s_measure`,
-        `boundary_iou` or `mean_boundary_accuracy`) makes the average NaN.
+        An image without a value (NaN of `s_measure`, `boundary_iou` or `mean_boundary_accuracy`) makes the average NaN.
+
+        Args:
+            maximum: "set", the greatest value of the curve averaged over the images, at one threshold for all, as in
+                PySODMetrics and the published DIS tables; or "image", the average of each image's own maximum.
 
         Raises:
-            ValueError: no image has been counted.
+            ValueError: no image has been counted, or another `maximum`.
 
         Numerics: sums are exact, so order, batches and processes do not change a bit of the result.
         """
         if not self._records:
             raise ValueError("compute: no image has been counted")
+        if maximum not in ("set", "image"):
+            raise ValueError(f'maximum: expected "set" or "image", got {maximum!r}')
         averages = {key: _average([record.values[key] for record in self._records]) for key in self._records[0].values}
-        for key in self._records[0].curves:
-            curve = [_average(column) for column in zip(*(record.curves[key] for record in self._records), strict=True)]
-            averages |= {f"max_{key}": max(curve), f"mean_{key}": _average(curve)}
+        if maximum == "set":
+            averages |= {f"max_{key}": max(curve) for key, curve in self.curves().items()}
         return averages
+
+    def curves(self) -> dict[str, list[float]]:
+        """Curves over the 256 thresholds, from the highest down, averaged over all images, by key."""
+        keys = self._records[0].curves if self._records else ()
+        return {
+            key: [_average(column) for column in zip(*(record.curves[key] for record in self._records), strict=True)]
+            for key in keys
+        }
 
     def table(self) -> list[dict[str, str | float | None]]:
         """One row an image, in the order of counting: its name, and its own values by key."""
@@ -203,55 +201,3 @@ def measure(name: str | None, image: Pair, metrics: Sequence[str]) -> Record:
 
 def _average(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
-
-
-def _by_threshold(key: str, values: ThresholdCurve) -> dict[str, Any]:
-    return {
-        f"max_{key}": values.maximum,
-        f"mean_{key}": values.mean,
-        f"adaptive_{key}": values.adaptive,
-        f"binary_{key}": values.binary,
-        key: values.curve,
-    }
-
-
-def _hce(image: Pair) -> dict[str, Any]:
-    parts = human_correction_effort_of(image)._asdict()
-    return {"hce": parts.pop("total"), **{f"hce_{part}": value for part, value in parts.items()}}
-
-
-def _boundary_iou_curve(image: Pair) -> dict[str, Any]:
-    values = boundary_iou_curve_of(image)
-    return {"max_boundary_iou": values.maximum, "mean_boundary_iou": values.mean, "boundary_iou": values.curve}
-
-
-def _of_counts(key: str, measure: Measure) -> Callable[[Pair], dict[str, Any]]:
-    return lambda image: _by_threshold(key, threshold_curve_of(measure, image))
-
-
-METRICS: Mapping[str, Callable[[Pair], dict[str, Any]]] = {
-    "f_measure": _of_counts("f", f_measure_at),
-    "weighted_f_measure": lambda image: {"weighted_f": weighted_f_measure_of(image)},
-    "mean_absolute_error": lambda image: {"mae": mean_absolute_error_of(image)},
-    "s_measure": lambda image: {"s": s_measure_of(image)},
-    "e_measure": _of_counts("e", e_measure_at),
-    "human_correction_effort": _hce,
-    "boundary_iou": lambda image: {"boundary_iou": boundary_iou_of(image)},
-    "boundary_iou_curve": _boundary_iou_curve,
-    "mean_boundary_accuracy": lambda image: {"mean_boundary_accuracy": mean_boundary_accuracy_of(image)},
-    "iou": _of_counts("iou", iou_at),
-    "dice": _of_counts("dice", dice_at),
-    "precision": _of_counts("precision", precision_at),
-    "recall": _of_counts("recall", recall_at),
-    "specificity": _of_counts("specificity", specificity_at),
-    "false_positive_rate": _of_counts("fpr", false_positive_rate_at),
-    "balanced_error_rate": _of_counts("ber", balanced_error_rate_at),
-    "overall_accuracy": _of_counts("accuracy", overall_accuracy_at),
-    "kappa": _of_counts("kappa", kappa_at),
-    "mean_squared_error": lambda image: {"mse": mean_squared_error_of(image)},
-    "multiscale_iou": lambda image: _by_threshold("multiscale_iou", multiscale_iou_of(image)),
-    "context_measure": lambda image: {"context": context_measure_of(image)},
-}
-
-# The six that the tables of DIS5K and its followers print.
-DIS_METRICS = tuple(METRICS)[:6]

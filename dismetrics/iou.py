@@ -8,7 +8,7 @@ from dismetrics.pairs import Images
 from dismetrics.threshold_curve import ThresholdCurve, threshold_curve
 
 
-def iou(pred: Images, gt: Images) -> ThresholdCurve:
+def iou(pred: Images, gt: Images, normalize: bool = True) -> ThresholdCurve:
     """Intersection over union of the thresholded prediction and the truth; higher is better.
 
     IoU = TP / (TP + FP + FN), 0 where both are empty.
@@ -17,7 +17,7 @@ def iou(pred: Images, gt: Images) -> ThresholdCurve:
 
     Source: definition of PySODMetrics (IOUHandler).
     """
-    return threshold_curve(iou_at, pred, gt)
+    return threshold_curve(iou_at, pred, gt, normalize)
 
 
 def iou_at(counts: Confusion) -> NDArray[np.float64]:

@@ -36,14 +36,16 @@ class Pair:
     Args:
         prediction: uint8, or floats in [0, 1], (H, W).
         truth: bool (H, W).
+        normalize: stretch the prediction to [0, 1] by its own minimum and maximum, a constant one excepted.
 
     Attributes:
         skeleton: the truth's, bool (H, W), where it is known beforehand.
     """
 
-    def __init__(self, prediction: NDArray[Any], truth: NDArray[np.bool_]) -> None:
+    def __init__(self, prediction: NDArray[Any], truth: NDArray[np.bool_], normalize: bool = True) -> None:
         self.prediction = prediction
         self.truth = truth
+        self.normalize = normalize
         self.size = truth.size
         self.foreground = int(np.count_nonzero(truth))
         self.skeleton: NDArray[np.bool_] | None = None
@@ -60,14 +62,16 @@ class Pair:
         """The prediction as metrics of its values read it: uint8 where its floats are grey levels."""
         return as_levels(self.prediction)
 
-    @property
+    @cached_property
     def limits(self) -> tuple[float, float]:
         """Those of the values that become 0 and 1 when normalised; if they are equal, values stay as they are."""
-        return float(self.values.min()), float(self.values.max())
+        if self.normalize:
+            return float(self.values.min()), float(self.values.max())
+        return 0.0, 255.0 if self.values.dtype == np.uint8 else 1.0
 
     @cached_property
     def normalized(self) -> NDArray[np.float64]:
-        """The prediction stretched to [0, 1] by its own minimum and maximum, float64; a constant one as it is."""
+        """The prediction in [0, 1], float64 (H, W); a constant one is not stretched."""
         return self._values.normalized()
 
     @property
@@ -110,7 +114,7 @@ class Pair:
 
     @cached_property
     def _values(self) -> GreyLevels | RealValues:
-        return read(self.values, self.truth, self._quadrants())
+        return read(self.values, self.truth, self._quadrants(), self.limits)
 
     def _quadrants(self) -> list[tuple[slice, slice]]:
         """Upper left, upper right, lower left and lower right of the truth's centroid, which is rounded half to even.
@@ -123,13 +127,14 @@ class Pair:
         return list(product(*halves))
 
 
-def for_each_image(measure: Callable[[Pair], Result], pred: Images, gt: Images) -> Result:
+def for_each_image(measure: Callable[[Pair], Result], pred: Images, gt: Images, normalize: bool = True) -> Result:
     """Apply a measure to one image, or to each of a batch.
 
     Args:
         measure: takes a pair, gives a number or a named tuple of numbers and arrays.
         pred: as the module says, (H, W) or (B, H, W), NumPy or torch on any device.
         gt: bool or uint8, of the same shape.
+        normalize: as in `Pair`.
 
     Returns:
         (H, W): the measure's own result. (B, H, W): the same with one more axis, B, first.
@@ -138,7 +143,7 @@ def for_each_image(measure: Callable[[Pair], Result], pred: Images, gt: Images) 
         TypeError: a dtype that is not of the module's.
         ValueError: shapes that differ or are empty or not 2D or 3D; floats out of [0, 1] or not finite.
     """
-    results = [measure(pair) for pair in pairs(pred, gt)]
+    results = [measure(pair) for pair in pairs(pred, gt, normalize)]
     if pred.ndim == 2:
         return results[0]
     if isinstance(results[0], tuple):
@@ -146,7 +151,7 @@ def for_each_image(measure: Callable[[Pair], Result], pred: Images, gt: Images) 
     return np.array(results)  # type: ignore[return-value]
 
 
-def pairs(pred: Images, gt: Images) -> list[Pair]:
+def pairs(pred: Images, gt: Images, normalize: bool = True) -> list[Pair]:
     """Check one image or a batch, and give its pairs; arguments and errors as `for_each_image`."""
     predictions, truths = _predictions(_as_array(pred, "pred")), _as_array(gt, "gt")
     if truths.dtype not in (np.bool_, np.uint8):
@@ -156,8 +161,8 @@ def pairs(pred: Images, gt: Images) -> list[Pair]:
     if predictions.ndim not in (2, 3) or not predictions.size:
         raise ValueError(f"pred and gt: expected (H, W) or (B, H, W) and at least a pixel, got {predictions.shape}")
     if predictions.ndim == 2:
-        return [Pair(predictions, _truth(truths))]
-    return [Pair(prediction, _truth(truth)) for prediction, truth in zip(predictions, truths, strict=True)]
+        return [Pair(predictions, _truth(truths), normalize)]
+    return [Pair(prediction, _truth(truth), normalize) for prediction, truth in zip(predictions, truths, strict=True)]
 
 
 def _as_array(images: Images, name: str) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from dismetrics.pairs import EPSILON, Images, Pair, Score, for_each_image
 from dismetrics.spread import Spread
 
 
-def s_measure(pred: Images, gt: Images) -> Score:
+def s_measure(pred: Images, gt: Images, normalize: bool = True) -> Score:
     """Structural similarity of the normalised prediction and the truth; higher is better.
 
     S = max(0, (S_object + S_region) / 2): the object part compares the prediction's mean and spread in foreground and
@@ -17,9 +17,9 @@ def s_measure(pred: Images, gt: Images) -> Score:
     an empty truth S = 1 - mean(P), for a full one mean(P).
 
     Args:
-        pred: floats in [0, 1], uint8 or bool; (H, W) or (B, H, W), NumPy or torch. It is stretched to [0, 1] by its
-            own minimum and maximum first.
+        pred: floats in [0, 1], uint8 or bool; (H, W) or (B, H, W), NumPy or torch.
         gt: bool, or uint8 and true above 128; same shape.
+        normalize: stretch the prediction to [0, 1] by its own minimum and maximum first; a constant one stays.
 
     Returns:
         In [0, 1], or NaN where the truth's centroid is in the last row or column, so that a quadrant is empty: a
@@ -31,7 +31,7 @@ def s_measure(pred: Images, gt: Images) -> Score:
     Numerics: a constant quadrant has a variance of exactly 0, where the official code may keep rounding noise.
     Source: Fan et al., ICCV 2017; definition of PySODMetrics.
     """
-    return for_each_image(s_measure_of, pred, gt)
+    return for_each_image(s_measure_of, pred, gt, normalize)
 
 
 def s_measure_of(pair: Pair, alpha: float = 0.5) -> Score:

@@ -32,13 +32,14 @@ class ThresholdCurve(NamedTuple):
     binary: Score
 
 
-def threshold_curve(measure: Measure, pred: Images, gt: Images) -> ThresholdCurve:
+def threshold_curve(measure: Measure, pred: Images, gt: Images, normalize: bool = True) -> ThresholdCurve:
     """Apply a measure of counts at every threshold of one image, or of each of a batch.
 
     Args:
         measure: takes counts, arrays of one shape; gives an array of that shape.
         pred: floats in [0, 1], uint8 or bool; (H, W) or (B, H, W), NumPy or torch.
         gt: bool, or uint8 and true above 128; same shape.
+        normalize: stretch the prediction to [0, 1] by its own minimum and maximum first; a constant one stays.
 
     Returns:
         Floats and a curve of float64 (256,); for a batch (B,) and (B, 256).
@@ -46,7 +47,7 @@ def threshold_curve(measure: Measure, pred: Images, gt: Images) -> ThresholdCurv
     Raises:
         TypeError, ValueError: as `dismetrics.pairs.for_each_image`.
     """
-    return for_each_image(lambda pair: threshold_curve_of(measure, pair), pred, gt)
+    return for_each_image(lambda pair: threshold_curve_of(measure, pair), pred, gt, normalize)
 
 
 def threshold_curve_of(measure: Measure, pair: Pair) -> ThresholdCurve:

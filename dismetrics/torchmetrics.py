@@ -25,6 +25,7 @@ class EvaluatorMetric(Metric):  # type: ignore[misc]  # it need not be installed
 
     Args:
         metrics: as in `Evaluator`.
+        normalize: as in `Evaluator`.
         options: as in `torchmetrics.Metric`.
 
     Raises:
@@ -36,16 +37,17 @@ class EvaluatorMetric(Metric):  # type: ignore[misc]  # it need not be installed
     full_state_update = False
     records: list[torch.Tensor]
 
-    def __init__(self, metrics: Literal["all"] | Sequence[str] = "all", **options: Any) -> None:
+    def __init__(self, metrics: Literal["all"] | Sequence[str] = "all", normalize: bool = True, **options: Any) -> None:
         super().__init__(**options)
         self._metrics = Evaluator(metrics).metrics
+        self._normalize = normalize
         # Bytes of one JSON line an image: torchmetrics gathers tensors of any length, but neither names nor objects.
         self.add_state("records", [], dist_reduce_fx="cat")
         self._add_bytes(b"")
 
     def update(self, pred: Images, gt: Images, name: str | Sequence[str] | None = None) -> None:
         """Count an image or a batch; arguments and errors as `Evaluator.update`."""
-        evaluator = Evaluator(self._metrics)
+        evaluator = Evaluator(self._metrics, normalize=self._normalize)
         evaluator.update(pred, gt, name)
         self._add_bytes(b"".join(record.to_json().encode() + b"\n" for record in evaluator.records))
 
@@ -55,7 +57,7 @@ class EvaluatorMetric(Metric):  # type: ignore[misc]  # it need not be installed
 
     def evaluator(self) -> Evaluator:
         """What was counted so far, as an `Evaluator`."""
-        evaluator = Evaluator(self._metrics)
+        evaluator = Evaluator(self._metrics, normalize=self._normalize)
         # Once gathered, torchmetrics has put the list together to one tensor.
         parts = [self.records] if isinstance(self.records, torch.Tensor) else self.records
         for part in parts:

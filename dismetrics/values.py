@@ -28,16 +28,20 @@ class GreyLevels:
         levels: uint8 (H, W).
         truth: bool (H, W).
         quadrants: upper left, upper right, lower left, lower right.
+        limits: the levels that become 0 and 1 when normalised.
     """
 
-    def __init__(self, levels: NDArray[np.uint8], truth: NDArray[np.bool_], quadrants: list[Part]) -> None:
+    def __init__(
+        self, levels: NDArray[np.uint8], truth: NDArray[np.bool_], quadrants: list[Part], limits: tuple[float, float]
+    ) -> None:
         self._levels = levels
         pred, gt = torch.from_numpy(levels), torch.from_numpy(truth)
         self._counts = torch.stack([joint_histogram(pred[part], gt[part]) for part in quadrants]).numpy()
         self._total = self._counts.sum(0)
-        found, values = np.flatnonzero(self._total.any(0)), np.arange(256) / 255
+        low, high = map(int, limits)
+        values = np.arange(256) / 255
         # What each level is when normalised; those that do not occur are clipped to [0, 1].
-        self._values = _stretch(values, values[found[0]], values[found[-1]]).clip(0, 1)
+        self._values = _stretch(values, values[low], values[high]).clip(0, 1)
 
     def normalized(self) -> NDArray[np.float64]:
         """All values stretched to [0, 1], float64 (H, W)."""
@@ -131,11 +135,11 @@ class RealValues:
             yield _stretch(block, *self._limits), truth[row : row + rows]
 
 
-def read(values: NDArray[Any], truth: NDArray[np.bool_], quadrants: list[Part]) -> GreyLevels | RealValues:
+def read(
+    values: NDArray[Any], truth: NDArray[np.bool_], quadrants: list[Part], limits: tuple[float, float]
+) -> GreyLevels | RealValues:
     """Count a prediction as `as_levels` gives it."""
-    if values.dtype == np.uint8:
-        return GreyLevels(values, truth, quadrants)
-    return RealValues(values, truth, quadrants, (float(values.min()), float(values.max())))
+    return (GreyLevels if values.dtype == np.uint8 else RealValues)(values, truth, quadrants, limits)
 
 
 def as_levels(values: NDArray[Any]) -> NDArray[Any]:

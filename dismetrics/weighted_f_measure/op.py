@@ -24,16 +24,16 @@ _weighted_f_measure = register(
 )
 
 
-def weighted_f_measure(pred: Images, gt: Images) -> Score:
+def weighted_f_measure(pred: Images, gt: Images, normalize: bool = True) -> Score:
     """F-measure whose errors are weighted by where they are; higher is better.
 
     An error of the foreground counts less where its neighbourhood is right (gaussian 7x7, sigma 5), one of the
     background counts 2 - 0.5^(d / 5) at distance d from the foreground. F = 2 R P / (R + P); 0 for an empty truth.
 
     Args:
-        pred: floats in [0, 1], uint8 or bool; (H, W) or (B, H, W), NumPy or torch. It is stretched to [0, 1] by its
-            own minimum and maximum first.
+        pred: floats in [0, 1], uint8 or bool; (H, W) or (B, H, W), NumPy or torch.
         gt: bool, or uint8 and true above 128; same shape.
+        normalize: stretch the prediction to [0, 1] by its own minimum and maximum first; a constant one stays.
 
     Returns:
         In [0, 1]: a float, or float64 (B,) for a batch.
@@ -45,7 +45,7 @@ def weighted_f_measure(pred: Images, gt: Images) -> Score:
         sum. Sums are taken row by row, so that the number of threads changes no bit. No float for each pixel is kept.
     Source: Margolin et al., CVPR 2014, with beta = 1; definition of PySODMetrics.
     """
-    return for_each_image(weighted_f_measure_of, pred, gt)
+    return for_each_image(weighted_f_measure_of, pred, gt, normalize)
 
 
 def weighted_f_measure_of(pair: Pair, beta_squared: float = 1.0) -> Score:

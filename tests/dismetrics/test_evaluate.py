@@ -42,6 +42,31 @@ def test_averages_are_those_of_the_published_tables():
     assert averages["hce"] == pytest.approx(np.mean([dismetrics.human_correction_effort(*pair).total for pair in SET]))
 
 
+def test_the_maximum_can_be_each_image_s_own():
+    evaluator = counted(range(6))
+    by_set, by_image = evaluator.compute(), evaluator.compute(maximum="image")
+    assert by_image["max_f"] == pytest.approx(np.mean([dismetrics.f_measure(*pair).maximum for pair in SET]))
+    assert {key for key in by_set if by_set[key] != by_image[key]} <= {key for key in by_set if key.startswith("max_")}
+    with pytest.raises(ValueError, match="maximum: expected"):
+        evaluator.compute(maximum="dataset")
+
+
+def test_predictions_can_be_taken_as_they_are():
+    pred, gt = np.full((8, 9), 51, np.uint8), np.arange(72).reshape(8, 9) > 40
+    pred[2:5] = 204
+    evaluator = Evaluator(DIS_METRICS, normalize=False)
+    evaluator.update(pred, gt)
+    values = evaluator.compute()
+    assert values["mae"] == pytest.approx(np.abs(pred / 255 - gt).mean())
+    assert values["mae"] == dismetrics.mean_absolute_error(pred / 255, gt, normalize=False)
+    assert evaluator.curves()["f"][0] == 0
+    for key, function in (("s", "s_measure"), ("weighted_f", "weighted_f_measure")):
+        same, stretched = (getattr(dismetrics, function)(pred, gt, normalize) for normalize in (False, True))
+        assert values[key] == same != stretched
+    with pytest.raises(ValueError, match="normalize"):
+        evaluator.merge(Evaluator(DIS_METRICS))
+
+
 def test_keys_are_stable():
     assert list(counted([0], DIS_METRICS).compute()) == [
         *("max_f", "mean_f", "adaptive_f", "binary_f", "weighted_f", "mae", "s"),
