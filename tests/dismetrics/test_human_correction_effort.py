@@ -217,6 +217,7 @@ def test_every_instruction_set_gives_the_same(index: int, monkeypatch: pytest.Mo
         assert torch.equal(of_masks(pred, gt, relax, distance), expected)
 
 
+@pytest.mark.skipif(kernel.extension is None, reason="the extension is not there")
 def test_threads_do_not_change_it() -> None:
     pred, gt = block_masks((2, 600, 700), torch.bool, torch.Generator().manual_seed(0))
     threads = torch.get_num_threads()
