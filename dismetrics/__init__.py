@@ -30,7 +30,7 @@ from dismetrics.rates import (
 )
 from dismetrics.registry import DIS_METRICS, METRICS
 from dismetrics.s_measure import s_measure
-from dismetrics.shape_complexity import ShapeComplexity, shape_complexity
+from dismetrics.shape_complexity import ShapeComplexity, shape_complexity, split_by_complexity
 from dismetrics.threshold_curve import ThresholdCurve
 from dismetrics.weighted_f_measure import weighted_f_measure
 
@@ -69,5 +69,6 @@ __all__ = [
     "s_measure",
     "shape_complexity",
     "specificity",
+    "split_by_complexity",
     "weighted_f_measure",
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 from dismetrics.cache import Cache
 from dismetrics.columns import PRINTED, chosen_column
 from dismetrics.evaluate import Evaluator, Record
-from dismetrics.files import check_writable, make_folder, shortened, write_whole
+from dismetrics.files import check_writable, make_folder, write_whole
 from dismetrics.pool import Task, evaluate_files
 from dismetrics.registry import DIS_METRICS
 from dismetrics.subsets import WHOLE, Methods, find_methods, subset_folders
@@ -17,6 +17,7 @@ try:
     import tyro
     from rich.console import Console
 
+    from dismetrics.command_line import refuse_unreadable, run
     from dismetrics.progress import progress
     from dismetrics.report import write_report
     from dismetrics.results import Evaluation, Result, csv_text, json_text
@@ -94,17 +95,7 @@ def evaluate(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, 1 after an error, 130 when interrupted."""
-    try:
-        tyro.cli(evaluate, args=arguments, prog="python -m dismetrics")
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except MemoryError:
-        print("error: not enough memory: try fewer --workers", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return run(evaluate, "python -m dismetrics", arguments)
 
 
 def _measure(
@@ -112,9 +103,7 @@ def _measure(
 ) -> dict[str, Evaluation]:
     tasks = [task for subset in next(iter(methods.values())) for task in _tasks(methods, subset)]
     outcomes = list(progress(evaluate_files(tasks, metrics, workers, cache), len(tasks), "evaluating"))
-    # A truth that cannot be read is met once a method.
-    if unreadable := list(dict.fromkeys(str(one) for row in outcomes for one in row if isinstance(one, OSError))):
-        raise ValueError(shortened(unreadable, "\n"))
+    refuse_unreadable(one for row in outcomes for one in row)
     evaluations = {}
     for number, method in enumerate(methods):
         measured = ((task, task.predictions[number], row[number]) for task, row in zip(tasks, outcomes, strict=True))

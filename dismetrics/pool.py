@@ -1,12 +1,12 @@
-"""Evaluation of files in threads: decoding and kernels release the interpreter, so images run side by side."""
+"""Work on files in threads: decoding and kernels release the interpreter, so images run side by side."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +21,8 @@ from dismetrics.pairs import pairs
 # Each worker holds one pair at a time: 16 of 4K take a few gigabytes.
 _DEFAULT_WORKERS = 16
 Outcome = Record | ImageFileError
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 
 class Task(NamedTuple):
@@ -78,13 +80,30 @@ def evaluate_files(
 
     Numerics: the same bits whatever the number of threads.
     """
+    return in_threads(partial(evaluate_task, metrics=metrics, cache=cache), tasks, workers)
+
+
+def in_threads(work: Callable[[Item], Done], items: Iterable[Item], workers: int | None = None) -> Iterator[Done]:
+    """Do the work for each item, in threads whose kernels and OpenCV calls run on one thread each.
+
+    Args:
+        work: takes an item; called from several threads.
+        items: all are queued before the first is done.
+        workers: number of threads; None: one a core, 16 at most.
+
+    Yields:
+        What `work` gives for each item, in their order.
+
+    Raises:
+        ValueError: `workers` below 1.
+    """
     if workers is not None and workers < 1:
         raise ValueError(f"workers: expected a number >= 1, got {workers}")
     workers = workers or min(os.cpu_count() or 1, _DEFAULT_WORKERS)
     with _one_thread_a_kernel():
         pool = ThreadPoolExecutor(workers, "evaluate", torch.set_num_threads, (1,))
         try:
-            for future in [pool.submit(evaluate_task, task, metrics, cache) for task in tasks]:
+            for future in [pool.submit(work, item) for item in items]:
                 yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)

@@ -81,6 +81,11 @@ def csv_text(evaluations: Mapping[str, Evaluation]) -> str:
         for method, evaluation in evaluations.items()
         for row in _image_rows(evaluation.results)
     ]
+    return rows_text(rows)
+
+
+def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """CSV of rows that have the keys of the first, which become its head."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()

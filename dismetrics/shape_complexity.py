@@ -1,6 +1,7 @@
 """Complexity of a mask's shape: IPQ, number of contours, number of dominant points."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
 import numpy as np
@@ -23,6 +24,11 @@ class ShapeComplexity(NamedTuple):
     dominant_points: Count
     area: Count
     perimeter: Score
+
+    @property
+    def product(self) -> Score:
+        """IPQ x dominant points, by which DIS5K orders its test images; 0 for an empty mask."""
+        return np.nan_to_num(self.ipq * self.dominant_points)
 
 
 def shape_complexity(mask: Images, epsilon: float = 2.0, distance: Distance = "line") -> ShapeComplexity:
@@ -52,6 +58,32 @@ def shape_complexity(mask: Images, epsilon: float = 2.0, distance: Distance = "l
     check.within("epsilon", epsilon, 0, math.inf)
     check.one_of("distance", distance, get_args(Distance))
     return for_each_image(lambda pair: _complexity(pair, epsilon, distance), mask, mask)
+
+
+def split_by_complexity(
+    complexities: ShapeComplexity | Sequence[ShapeComplexity], subsets: int = 4
+) -> list[NDArray[np.int64]]:
+    """Split masks into subsets of ascending IPQ x dominant points, as DIS5K's test images into DIS-TE1 to DIS-TE4.
+
+    Args:
+        complexities: of a batch, or of single masks and batches one after the other.
+        subsets: their number, 1 to that of the masks.
+
+    Returns:
+        For each subset the indices of its masks, from the simplest to the most complex; masks of one product keep their
+        order, and empty ones come first. The subsets have one size; if the masks do not come out even, the first
+        subsets have one mask more.
+
+    Raises:
+        ValueError: `subsets` is less than 1 or more than the masks.
+
+    Source: Qin et al., ECCV 2022 (DIS5K), section 3.3: 2000 images ordered by IPQ x P_num, 500 in each subset.
+    """
+    several = [complexities] if isinstance(complexities, ShapeComplexity) else complexities
+    products = np.hstack([[], *(one.product for one in several)])
+    if not 1 <= subsets <= len(products):
+        raise ValueError(f"subsets: expected 1 to {len(products)}, the number of masks, got {subsets}")
+    return np.array_split(np.argsort(products, kind="stable"), subsets)
 
 
 def _complexity(pair: Pair, epsilon: float, distance: Distance) -> ShapeComplexity:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dismetrics.files import SUFFIXES, ImageFileError, Match, match_by_stem, read_size, shortened
+from dismetrics.files import SUFFIXES, ImageFileError, Match, list_images, match_by_stem, read_size, shortened
 
 WHOLE = "all"
 # Method -> subset -> files.
@@ -26,7 +26,7 @@ def find_methods(preds: Sequence[Path], gt: Path) -> Methods:
         FileNotFoundError, NotADirectoryError, ValueError: as `find_subsets`.
         ValueError: a folder comes twice, or there is no subset that all methods have.
     """
-    methods = {name: find_subsets(pred, gt) for name, pred in _method_names(preds).items()}
+    methods = {name: find_subsets(pred, gt) for name, pred in _folder_names(preds).items()}
     shared = set.intersection(*map(set, methods.values()))
     if not shared:
         raise ValueError(f"{', '.join(methods)}: nothing to compare, expected a subset that all of these have")
@@ -36,13 +36,13 @@ def find_methods(preds: Sequence[Path], gt: Path) -> Methods:
     }
 
 
-def _method_names(preds: Sequence[Path]) -> dict[str, Path]:
-    paths = [pred.resolve().parts for pred in preds]
+def _folder_names(folders: Sequence[Path]) -> dict[str, Path]:
+    paths = [folder.resolve().parts for folder in folders]
     for count in range(1, max(map(len, paths)) + 1):
-        names = {"/".join(path[-count:]): pred for path, pred in zip(paths, preds, strict=True)}
-        if len(names) == len(preds):
+        names = {"/".join(path[-count:]): folder for path, folder in zip(paths, folders, strict=True)}
+        if len(names) == len(folders):
             return names
-    raise ValueError(f"{', '.join(map(str, preds))}: expected different folders to compare, got one twice")
+    raise ValueError(f"{', '.join(map(str, folders))}: expected different folders to compare, got one twice")
 
 
 def find_subsets(pred: Path, gt: Path) -> dict[str, list[Match]]:
@@ -80,6 +80,29 @@ def find_subsets(pred: Path, gt: Path) -> dict[str, list[Match]]:
     if problems:
         raise ValueError(shortened(problems, "\n"))
     return subsets
+
+
+def find_masks(folders: Sequence[Path]) -> dict[str, list[Path]]:
+    """List the masks of folders, or of the subfolders of one folder.
+
+    What a set of images is says `find_subsets`.
+
+    Args:
+        folders: sets, named by the ends of their paths that tell them apart; or one folder whose subfolders are sets.
+
+    Returns:
+        subset -> files, sorted by name; a single set's name is "all".
+
+    Raises:
+        FileNotFoundError, NotADirectoryError, ValueError: as `list_images`, for a folder that is no set.
+        ValueError: a folder comes twice.
+    """
+    if len(folders) == 1 and (single := _set_folder(folders[0])):
+        return {WHOLE: list(list_images(single).values())}
+    if len(folders) == 1 and folders[0].is_dir():
+        folders = [folders[0] / name for name in subset_folders(folders[0])] or folders
+    named = _folder_names(folders)
+    return {name: list(list_images(_set_folder(folder) or folder).values()) for name, folder in named.items()}
 
 
 def subset_folders(folder: Path) -> list[str]:

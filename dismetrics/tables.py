@@ -1,6 +1,6 @@
 """Tables of averages, methods side by side: on the screen and in LaTeX."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rich import box
@@ -65,13 +65,7 @@ def screen_table(title: str, table: Averages) -> Table:
     """Table for the screen, a row a part; of several methods a row a part and method, the best values bold."""
     several = len(table.parts[0].cells) > 1
     names = [title, "method"] if several else [title]
-    titles = [*names, "images", *(column.title for column in table.columns)]
-    grid = Table(*titles, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
-    for number, column in enumerate(grid.columns):
-        if number < len(names):
-            column.overflow = "fold"  # names, unlike their beginnings, tell rows apart
-        else:
-            column.justify = "right"
+    grid = empty_table(names, ["images", *(column.title for column in table.columns)])
     for part in table.parts:
         for number, (method, cells) in enumerate(part.cells.items()):
             labels = ["" if number else part.name, method] if several else [part.name]
@@ -79,6 +73,17 @@ def screen_table(title: str, table: Averages) -> Table:
             grid.add_row(*map(Text, labels), str(part.images), *digits)
         if several:
             grid.add_section()
+    return grid
+
+
+def empty_table(names: Sequence[str], values: Sequence[str]) -> Table:
+    """Table for the screen without rows yet: columns of names, then columns of values, by their titles."""
+    grid = Table(*names, *values, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for number, column in enumerate(grid.columns):
+        if number < len(names):
+            column.overflow = "fold"  # names, unlike their beginnings, tell rows apart
+        else:
+            column.justify = "right"
     return grid
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dismetrics import DIS_METRICS, Evaluator
+from dismetrics import DIS_METRICS, Evaluator, complexity
 from dismetrics.__main__ import main
 
 RANDOM = np.random.default_rng(0)
@@ -301,8 +301,9 @@ def test_importing_dismetrics_needs_no_extra():
 
 def test_the_page_names_every_option_and_no_other(capsys):
     page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
-    with pytest.raises(SystemExit):
-        main(["--help"])
+    for command in (main, complexity.main):
+        with pytest.raises(SystemExit):
+            command(["--help"])
     options = re.findall(r"^\W*(--[a-z]+(?:-[a-z]+)*)", capsys.readouterr().out, flags=re.MULTILINE)
     assert {"--compare", "--csv"} <= set(options)
     assert set(re.findall(r"--[a-z]+(?:-[a-z]+)*", page)) == set(options) | {"--help"}

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dismetrics import shape_complexity
+from dismetrics import ShapeComplexity, shape_complexity, split_by_complexity
 
 MASKS = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=20))
 
@@ -59,3 +60,41 @@ def test_a_tolerance_only_removes_points_and_never_a_contour(mask):
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         shape_complexity(frame(9, 0), **options)
+
+
+def test_the_product_of_an_empty_mask_is_zero():
+    batch = shape_complexity(np.stack([frame(0, 0), frame(41, 21)]))
+    assert batch.product.tolist() == [0, batch.ipq[1] * batch.dominant_points[1]]
+
+
+def plain(products):
+    """Complexities of these products."""
+    return [ShapeComplexity(float(product), 1, 1, 1, 1.0) for product in products]
+
+
+# Few values, so that many are equal.
+@given(products=st.lists(st.sampled_from([0, 1, 2, math.nan, 7]), min_size=1, max_size=30), data=st.data())
+def test_a_split_is_the_sorted_order_cut_in_equal_parts(products, data):
+    subsets = data.draw(st.integers(1, len(products)))
+    parts = split_by_complexity(plain(products), subsets)
+    empty_first = [0 if math.isnan(product) else product for product in products]
+    assert np.concatenate(parts).tolist() == sorted(range(len(products)), key=empty_first.__getitem__)
+    sizes = [len(part) for part in parts]
+    assert len(parts) == subsets
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] - sizes[-1] <= 1
+
+
+def test_batches_and_single_masks_are_split_alike():
+    masks = [frame(9, 3), frame(41, 21), frame(0, 0), frame(20, 0)]
+    single = [shape_complexity(mask) for mask in masks]
+    batch = shape_complexity(np.stack(masks))
+    mixed = [single[0], shape_complexity(np.stack(masks[1:]))]
+    for complexities in (single, batch, mixed):
+        assert [part.tolist() for part in split_by_complexity(complexities, 2)] == [[2, 3], [0, 1]]
+
+
+@pytest.mark.parametrize(("masks", "subsets"), [(3, 4), (3, 0), (3, -1), (0, 1)])
+def test_a_split_needs_a_mask_a_subset(masks, subsets):
+    with pytest.raises(ValueError, match=f"subsets: expected 1 to {masks}, .* got {subsets}"):
+        split_by_complexity(plain(range(masks)), subsets)

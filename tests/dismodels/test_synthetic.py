@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dismetrics import shape_complexity
+from dismetrics import shape_complexity, split_by_complexity
 from dismodels.data.synthetic import SyntheticDataset, photographs, render
 from dismodels.data.synthetic.__main__ import main
 from dismodels.data.synthetic.kinds import KINDS
@@ -104,6 +104,15 @@ def test_complexity_rises_with_the_level():
         means.append([np.mean(measure) for measure in complexity[:3]])
     for low, high in pairwise(means):
         assert np.all(np.array(high) > 1.3 * np.array(low)), means
+
+
+def test_a_mixed_set_splits_into_subsets_as_dis5k_s():
+    """Ordered by IPQ x dominant points, each measure's mean rises, as those of DIS-TE1 to DIS-TE4 do."""
+    complexities = [shape_complexity(render(256, 4, index=index).mask) for index in range(80)]
+    subsets = [[complexities[index] for index in part] for part in split_by_complexity(complexities)]
+    means = [np.mean(subset, axis=0)[:3] for subset in subsets]
+    for low, high in pairwise(means):
+        assert np.all(high > 1.3 * low), means
 
 
 def test_seeds_and_indices_give_different_scenes():
