@@ -5,23 +5,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from dismetrics.cache import Cache
-from dismetrics.columns import PRINTED, chosen_column
 from dismetrics.evaluate import Evaluator, Record
+from dismetrics.evaluation.cache import Cache
+from dismetrics.evaluation.columns import PRINTED, chosen_column
+from dismetrics.evaluation.pool import Task, evaluate_files
+from dismetrics.evaluation.subsets import WHOLE, Methods, find_methods, subset_folders
 from dismetrics.files import check_writable, make_folder, write_whole
-from dismetrics.pool import Task, evaluate_files
 from dismetrics.registry import DIS_METRICS
-from dismetrics.subsets import WHOLE, Methods, find_methods, subset_folders
 
 try:
     import tyro
     from rich.console import Console
 
-    from dismetrics.command_line import refuse_unreadable, run
-    from dismetrics.progress import progress
-    from dismetrics.report import write_report
-    from dismetrics.results import Evaluation, Result, csv_text, json_text
-    from dismetrics.tables import averages, latex_table, screen_table
+    from dismetrics.evaluation.command_line import refuse_unreadable, run
+    from dismetrics.evaluation.progress import progress
+    from dismetrics.evaluation.report import write_report
+    from dismetrics.evaluation.results import Evaluation, Result, csv_text, json_text
+    from dismetrics.evaluation.tables import averages, latex_table, screen_table
 except ModuleNotFoundError as missing:  # an optional extra
     sys.exit(f"error: evaluation needs {missing.name}; install it with: pip install 'dislayers[cli]'")
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from dismetrics.evaluation.pool import in_threads
+from dismetrics.evaluation.subsets import WHOLE, find_masks
 from dismetrics.files import ImageFileError, check_writable, make_folder, read_gray, shortened, write_whole
-from dismetrics.pool import in_threads
 from dismetrics.shape_complexity import ShapeComplexity, shape_complexity, split_by_complexity
-from dismetrics.subsets import WHOLE, find_masks
 
 try:
     import tyro
@@ -18,10 +18,10 @@ try:
     from rich.table import Table
     from rich.text import Text
 
-    from dismetrics.command_line import refuse_unreadable, run
-    from dismetrics.progress import progress
-    from dismetrics.results import group_and_class, rows_text
-    from dismetrics.tables import empty_table
+    from dismetrics.evaluation.command_line import refuse_unreadable, run
+    from dismetrics.evaluation.progress import progress
+    from dismetrics.evaluation.results import group_and_class, rows_text
+    from dismetrics.evaluation.tables import empty_table
 except ModuleNotFoundError as missing:  # an optional extra
     sys.exit(f"error: measuring folders needs {missing.name}; install it with: pip install 'dislayers[cli]'")
 

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 
 from dislayers import skeletonize
-from dismetrics import METRICS, Evaluator, pool
-from dismetrics.cache import Cache
+from dismetrics import METRICS, Evaluator
 from dismetrics.evaluate import Record
-from dismetrics.pool import Task, evaluate_files
+from dismetrics.evaluation import pool
+from dismetrics.evaluation.cache import Cache
+from dismetrics.evaluation.pool import Task, evaluate_files
 
 RANDOM = np.random.default_rng(0)
 EVERY = tuple(METRICS)
@@ -109,7 +110,7 @@ def test_other_metrics_are_other_results(tasks, tmp_path):
 
 def test_other_code_gives_other_results(tasks, tmp_path, measured, monkeypatch):
     evaluate(tasks, Cache(tmp_path / "cache"))
-    monkeypatch.setattr("dismetrics.cache.version", lambda name: "another")
+    monkeypatch.setattr("dismetrics.evaluation.cache.version", lambda name: "another")
     measured.clear()
     evaluate(tasks, Cache(tmp_path / "cache"))
     assert len(measured) == 3
@@ -141,7 +142,7 @@ def test_a_skeleton_comes_back_as_it_was(tmp_path, monkeypatch, shape):
     file = save(tmp_path / "gt.png", truth)
     expected = skeletonize(torch.from_numpy(truth)).numpy()
     assert np.array_equal(Cache(tmp_path / "cache").skeleton(file, truth), expected)
-    monkeypatch.setattr("dismetrics.cache.skeletonize", lambda mask: pytest.fail("computed"))
+    monkeypatch.setattr("dismetrics.evaluation.cache.skeletonize", lambda mask: pytest.fail("computed"))
     found = Cache(tmp_path / "cache").skeleton(file, truth)
     assert found.dtype == np.bool_
     assert np.array_equal(found, expected)

@@ -244,7 +244,7 @@ def test_an_interruption_ends_the_run_with_its_own_status(folders, monkeypatch):
         raise KeyboardInterrupt
 
     add_pair(*folders, "a")
-    monkeypatch.setattr("dismetrics.pool.measure", interrupted)
+    monkeypatch.setattr("dismetrics.evaluation.pool.measure", interrupted)
     assert run(folders, *FAST) == 130
 
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from dismetrics import METRICS, pool
+from dismetrics import METRICS
+from dismetrics.evaluation import pool
+from dismetrics.evaluation.pool import Task, evaluate_files
 from dismetrics.files import ImageFileError
-from dismetrics.pool import Task, evaluate_files
 
 RANDOM = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ import time
 
 from rich.console import Console
 
-from dismetrics.progress import progress
+from dismetrics.evaluation.progress import progress
 
 
 def slowly(count):

@@ -10,9 +10,9 @@ from PIL import Image
 
 from dismetrics import METRICS, Evaluator
 from dismetrics.__main__ import main
-from dismetrics.columns import PRINTED, chosen_column, printed_columns
-from dismetrics.histogram import histogram_svg
-from dismetrics.pictures import (
+from dismetrics.evaluation.columns import PRINTED, chosen_column, printed_columns
+from dismetrics.evaluation.histogram import histogram_svg
+from dismetrics.evaluation.pictures import (
     BACKGROUND,
     FALSE_NEGATIVE,
     FALSE_NEGATIVE_CLICK,

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dismetrics.clicks import correction_clicks
+from dismetrics.evaluation.results import Result
 from dismetrics.files import SUFFIXES, open_image, read_gray, written_whole
 from dismetrics.pairs import pairs
-from dismetrics.results import Result
 
 Colour = tuple[int, int, int]
 

@@ -7,8 +7,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from dismetrics.columns import Column, printed_columns
 from dismetrics.evaluate import Evaluator
+from dismetrics.evaluation.columns import Column, printed_columns
 
 _LATEX_SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",

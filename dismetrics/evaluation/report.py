@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 
-from dismetrics.columns import Column
-from dismetrics.files import make_folder, write_whole
-from dismetrics.histogram import histogram_svg, legend
-from dismetrics.pictures import (
+from dismetrics.evaluation.columns import Column
+from dismetrics.evaluation.histogram import histogram_svg, legend
+from dismetrics.evaluation.pictures import (
     FALSE_NEGATIVE,
     FALSE_NEGATIVE_CLICK,
     FALSE_POSITIVE,
@@ -16,8 +15,9 @@ from dismetrics.pictures import (
     FOUND,
     write_pictures,
 )
-from dismetrics.results import Evaluation, Result
-from dismetrics.tables import Averages
+from dismetrics.evaluation.results import Evaluation, Result
+from dismetrics.evaluation.tables import Averages
+from dismetrics.files import make_folder, write_whole
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>dismetrics</title>

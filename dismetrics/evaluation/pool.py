@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dismetrics.cache import Cache
 from dismetrics.evaluate import Record, measure
+from dismetrics.evaluation.cache import Cache
 from dismetrics.files import ImageFileError, read_gray
 from dismetrics.pairs import pairs
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dismetrics.evaluate import Evaluator, Record
-from dismetrics.pool import Task
-from dismetrics.subsets import WHOLE
+from dismetrics.evaluation.pool import Task
+from dismetrics.evaluation.subsets import WHOLE
 
 _TEST_SETS = ("DIS-TE1", "DIS-TE2", "DIS-TE3", "DIS-TE4")
 

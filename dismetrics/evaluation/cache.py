@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import dismetrics
 from dislayers import skeletonize
+from dislayers._runtime.native import extension
 from dismetrics.evaluate import Record
 from dismetrics.files import make_folder, written_whole
 
@@ -60,8 +62,10 @@ class Cache:
     @cached_property
     def _code(self) -> str:
         """What computes the results; a change of it, however small, must not meet results of before."""
-        sources = sorted(Path(__file__).parent.rglob("*.py"))
-        return sha256(b"".join([version("dislayers").encode(), *(path.read_bytes() for path in sources)])).hexdigest()
+        files = sorted(Path(dismetrics.__file__).parent.rglob("*.py"))
+        if extension and extension.__file__:
+            files.append(Path(extension.__file__))
+        return sha256(b"".join([version("dislayers").encode(), *(path.read_bytes() for path in files)])).hexdigest()
 
 
 def _identity(file: Path) -> list[Any]:
