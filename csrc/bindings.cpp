@@ -1,7 +1,9 @@
-// dislayers._C: addresses, sizes, strides and a stream come from Python, which owns every tensor and checked it.
+// dislayers._C: addresses, sizes, strides and a stream come from Python, which owns every tensor and checked it. What
+// numbers alone can tell to be wrong is refused here once more.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -13,6 +15,7 @@
 #include "instruction_set.h"
 
 namespace py = pybind11;
+using namespace py::literals;
 using namespace dislayers;
 
 namespace {
@@ -20,39 +23,94 @@ namespace {
 using Size = std::tuple<int64_t, int64_t, int64_t>;
 using Strides = std::pair<int64_t, int64_t>;
 
+void expect(bool holds, const char* expected) {
+    if (!holds) throw std::invalid_argument(expected);
+}
+
+template <typename T>
+T* optional(uintptr_t address) {
+    return reinterpret_cast<T*>(address);
+}
+
+template <typename T>
+T* required(uintptr_t address) {
+    expect(address, "addresses of tensors are expected, got null");
+    return optional<T>(address);
+}
+
+Masks optional_masks(uintptr_t address, Strides strides) {
+    return {optional<const uint8_t>(address), strides.first, strides.second};
+}
+
+Masks masks(uintptr_t address, Strides strides) {
+    return {required<const uint8_t>(address), strides.first, strides.second};
+}
+
+Predictions predictions(uintptr_t address, int64_t bytes_of_a_value, Strides strides) {
+    const int64_t bytes = bytes_of_a_value;
+    expect(bytes == 1 || bytes == 4 || bytes == 8, "bytes_of_a_value must be 1 (uint8), 4 or 8 (floats)");
+    const Values values = bytes == 1 ? Values::uint8 : bytes == 4 ? Values::float32 : Values::float64;
+    return {required<const void>(address), values, strides.first, strides.second};
+}
+
+// No number in a kernel overflows for images of such sides and so many pixels.
+constexpr int64_t longest = int64_t(1) << 29, most_pixels = int64_t(1) << 40;
+
+// Batch, height and width.
+Size checked(Size size) {
+    const auto [batch, height, width] = size;
+    expect(batch > 0 && height > 0 && width > 0, "size must be that of at least one image of at least one pixel");
+    expect(height <= longest && width <= longest, "size must have sides of at most 2^29 pixels");
+    expect(batch <= most_pixels / (height * width), "size must have at most 2^40 pixels");
+    return size;
+}
+
+// Where runs of pixels are numbered in 32 bits.
+Size checked_for_runs(Size size) {
+    const auto [batch, height, width] = checked(size);
+    expect(most_runs(height, width) < INT32_MAX, "size must be that of images of less than 2^32 pixels");
+    return size;
+}
+
+int64_t checked_iterations(int64_t iterations) {
+    expect(iterations >= 0 && iterations <= most_pixels, "iterations must be 0 to 2^40");
+    return iterations;
+}
+
+Tolerance tolerance(double epsilon, bool segment) {
+    expect(epsilon >= 0, "epsilon must be at least 0");
+    return {epsilon, segment};
+}
+
 Dilation dilation(uintptr_t mask, Strides mask_strides, uintptr_t within, Strides within_strides, uintptr_t out,
                   Size size, int64_t iterations, bool square, bool flip) {
-    const auto [batch, height, width] = size;
-    if (batch < 1 || height < 1 || width < 1 || iterations < 0 || !mask || !out)
-        throw std::invalid_argument("an image of at least one pixel and iterations of at least 0 are expected");
-    Dilation task;
-    task.mask = reinterpret_cast<const uint8_t*>(mask);
-    task.within = reinterpret_cast<const uint8_t*>(within);
-    task.out = reinterpret_cast<uint8_t*>(out);
-    task.batch = batch;
-    task.height = height;
-    task.width = width;
-    std::tie(task.mask_stride_batch, task.mask_stride_row) = mask_strides;
-    std::tie(task.within_stride_batch, task.within_stride_row) = within_strides;
-    task.iterations = iterations;
-    task.square = square;
-    task.flip = flip;
-    return task;
+    const auto [batch, height, width] = checked(size);
+    return {masks(mask, mask_strides), optional_masks(within, within_strides), required<uint8_t>(out), batch, height,
+            width, checked_iterations(iterations), square, flip};
 }
 
 int best() { return static_cast<int>(best_instruction_set()); }
-
-Values values_of(int64_t bytes_of_a_value) {
-    if (bytes_of_a_value != 1 && bytes_of_a_value != 4 && bytes_of_a_value != 8)
-        throw std::invalid_argument("values of 1 (uint8), 4 or 8 bytes (floats) are expected");
-    return bytes_of_a_value == 1 ? Values::uint8 : bytes_of_a_value == 4 ? Values::float32 : Values::float64;
-}
 
 std::vector<std::string> instruction_sets() {
 #define NAME(SET, ...) #SET,
     const std::vector<std::string> built = {EVERY_INSTRUCTION_SET(NAME, )};
 #undef NAME
     return {built.begin(), built.begin() + best() + 1};
+}
+
+int checked_set(int instruction_set) {
+    const bool known = instruction_set >= 0 && instruction_set <= best();
+    expect(known, "instruction_set must be an index into instruction_sets()");
+    return instruction_set;
+}
+
+template <typename Task>
+void run(void (*kernel)(const Task&, int64_t, int), const Task& task, int64_t threads, int instruction_set) {
+    constexpr int64_t most_threads = 1024;
+    expect(threads > 0, "threads must be at least 1");
+    checked_set(instruction_set);
+    const py::gil_scoped_release released;
+    kernel(task, std::min(threads, most_threads), instruction_set);
 }
 
 }  // namespace
@@ -64,216 +122,133 @@ PYBIND11_MODULE(_C, module) {
         "dilate_cpu",
         [](uintptr_t mask, Strides mask_strides, uintptr_t within, Strides within_strides, uintptr_t out, Size size,
            int64_t iterations, bool square, bool flip, int64_t threads, int instruction_set) {
-            if (instruction_set < 0 || instruction_set > best())
-                throw std::invalid_argument("instruction_set must be an index into instruction_sets()");
             const auto task = dilation(mask, mask_strides, within, within_strides, out, size, iterations, square, flip);
-            const py::gil_scoped_release released;
-            dilate_cpu(task, threads, instruction_set);
+            run(dilate_cpu, task, threads, instruction_set);
         },
-        py::arg("mask"), py::arg("mask_strides"), py::arg("within"), py::arg("within_strides"), py::arg("out"),
-        py::arg("size"), py::arg("iterations"), py::arg("square"), py::arg("flip"), py::arg("threads"),
-        py::arg("instruction_set"));
+        "mask"_a, "mask_strides"_a, "within"_a, "within_strides"_a, "out"_a, "size"_a, "iterations"_a, "square"_a,
+        "flip"_a, "threads"_a, "instruction_set"_a);
     module.def(
         "skeletonize_cpu",
         [](uintptr_t mask, Strides mask_strides, uintptr_t out, Size size, int64_t threads, int instruction_set) {
-            const auto [batch, height, width] = size;
-            if (batch < 1 || height < 1 || width < 1 || !mask || !out || instruction_set < 0 || instruction_set > best())
-                throw std::invalid_argument("an image of at least one pixel and an instruction set are expected");
-            const Thinning task = {reinterpret_cast<const uint8_t*>(mask),
-                                   reinterpret_cast<uint8_t*>(out),
-                                   batch,
-                                   height,
-                                   width,
-                                   mask_strides.first,
-                                   mask_strides.second};
-            const py::gil_scoped_release released;
-            skeletonize_cpu(task, threads, instruction_set);
+            const auto [batch, height, width] = checked(size);
+            const Thinning task = {masks(mask, mask_strides), required<uint8_t>(out), batch, height, width};
+            run(skeletonize_cpu, task, threads, instruction_set);
         },
-        py::arg("mask"), py::arg("mask_strides"), py::arg("out"), py::arg("size"), py::arg("threads"),
-        py::arg("instruction_set"));
+        "mask"_a, "mask_strides"_a, "out"_a, "size"_a, "threads"_a, "instruction_set"_a);
     module.def(
         "connected_components_cpu",
         [](uintptr_t mask, Strides mask_strides, uintptr_t labels, uintptr_t counts, Size size, bool diagonal,
            int64_t threads, int instruction_set) {
-            const auto [batch, height, width] = size;
-            if (batch < 1 || height < 1 || width < 1 || !mask || !labels || !counts || instruction_set < 0 ||
-                instruction_set > best())
-                throw std::invalid_argument("an image of at least one pixel and an instruction set are expected");
-            if (most_runs(height, width) >= INT32_MAX)
-                throw std::invalid_argument("an image of less than 2^32 pixels is expected");
-            const Labelling task = {reinterpret_cast<const uint8_t*>(mask),
-                                    reinterpret_cast<int32_t*>(labels),
-                                    reinterpret_cast<int64_t*>(counts),
-                                    batch,
-                                    height,
-                                    width,
-                                    mask_strides.first,
-                                    mask_strides.second,
-                                    diagonal};
-            const py::gil_scoped_release released;
-            connected_components_cpu(task, threads, instruction_set);
+            const auto [batch, height, width] = checked_for_runs(size);
+            const Labelling task = {masks(mask, mask_strides), required<int32_t>(labels), required<int64_t>(counts),
+                                    batch, height, width, diagonal};
+            run(connected_components_cpu, task, threads, instruction_set);
         },
-        py::arg("mask"), py::arg("mask_strides"), py::arg("labels"), py::arg("counts"), py::arg("size"),
-        py::arg("diagonal"), py::arg("threads"), py::arg("instruction_set"));
+        "mask"_a, "mask_strides"_a, "labels"_a, "counts"_a, "size"_a, "diagonal"_a, "threads"_a, "instruction_set"_a);
     module.def(
         "joint_histogram_cpu",
         [](uintptr_t pred, int64_t bytes_of_a_value, Strides pred_strides, uintptr_t gt, Strides gt_strides,
            uintptr_t counts, Size size, int64_t bins, int64_t threads, int instruction_set) {
-            const auto [batch, height, width] = size;
-            if (batch < 1 || height < 1 || width < 1 || bins < 1 || !pred || !gt || !counts || instruction_set < 0 ||
-                instruction_set > best())
-                throw std::invalid_argument("an image of at least one pixel, a bin and an instruction set are expected");
-            const JointCounting task = {reinterpret_cast<const void*>(pred),
-                                        reinterpret_cast<const uint8_t*>(gt),
-                                        reinterpret_cast<int64_t*>(counts),
-                                        values_of(bytes_of_a_value),
-                                        batch,
-                                        height,
-                                        width,
-                                        pred_strides.first,
-                                        pred_strides.second,
-                                        gt_strides.first,
-                                        gt_strides.second,
-                                        bins};
-            const py::gil_scoped_release released;
-            joint_histogram_cpu(task, threads, instruction_set);
+            const auto [batch, height, width] = checked(size);
+            expect(bins > 0 && bins <= 65536, "bins must be 1 to 65536");
+            const JointCounting task = {predictions(pred, bytes_of_a_value, pred_strides), masks(gt, gt_strides),
+                                        required<int64_t>(counts), batch, height, width, bins};
+            run(joint_histogram_cpu, task, threads, instruction_set);
         },
-        py::arg("pred"), py::arg("bytes_of_a_value"), py::arg("pred_strides"), py::arg("gt"), py::arg("gt_strides"),
-        py::arg("counts"), py::arg("size"), py::arg("bins"), py::arg("threads"), py::arg("instruction_set"));
+        "pred"_a, "bytes_of_a_value"_a, "pred_strides"_a, "gt"_a, "gt_strides"_a, "counts"_a, "size"_a, "bins"_a,
+        "threads"_a, "instruction_set"_a);
     module.def(
         "moments_cpu",
         [](uintptr_t mask, Strides mask_strides, uintptr_t sums, Size size, int64_t threads, int instruction_set) {
-            const auto [batch, height, width] = size;
-            if (batch < 1 || height < 1 || width < 1 || !mask || !sums || instruction_set < 0 || instruction_set > best())
-                throw std::invalid_argument("an image of at least one pixel and an instruction set are expected");
-            const Summation task = {reinterpret_cast<const uint8_t*>(mask),
-                                    reinterpret_cast<int64_t*>(sums),
-                                    batch,
-                                    height,
-                                    width,
-                                    mask_strides.first,
-                                    mask_strides.second};
-            const py::gil_scoped_release released;
-            moments_cpu(task, threads, instruction_set);
+            const auto [batch, height, width] = checked(size);
+            const Summation task = {masks(mask, mask_strides), required<int64_t>(sums), batch, height, width};
+            run(moments_cpu, task, threads, instruction_set);
         },
-        py::arg("mask"), py::arg("mask_strides"), py::arg("sums"), py::arg("size"), py::arg("threads"),
-        py::arg("instruction_set"));
+        "mask"_a, "mask_strides"_a, "sums"_a, "size"_a, "threads"_a, "instruction_set"_a);
     module.def(
         "distance_transform_cpu",
         [](uintptr_t mask, Strides mask_strides, uintptr_t distance, uintptr_t index, Size size, int64_t threads,
            int instruction_set) {
-            const auto [batch, height, width] = size;
-            if (batch < 1 || height < 1 || width < 1 || !mask || !distance || instruction_set < 0 ||
-                instruction_set > best())
-                throw std::invalid_argument("an image of at least one pixel and an instruction set are expected");
-            const DistanceTransform task = {reinterpret_cast<const uint8_t*>(mask),
-                                            reinterpret_cast<float*>(distance),
-                                            reinterpret_cast<int64_t*>(index),
-                                            batch,
-                                            height,
-                                            width,
-                                            mask_strides.first,
-                                            mask_strides.second};
-            const py::gil_scoped_release released;
-            distance_transform_cpu(task, threads, instruction_set);
+            const auto [batch, height, width] = checked(size);
+            const DistanceTransform task = {masks(mask, mask_strides), required<float>(distance),
+                                            optional<int64_t>(index), batch, height, width};
+            run(distance_transform_cpu, task, threads, instruction_set);
         },
-        py::arg("mask"), py::arg("mask_strides"), py::arg("distance"), py::arg("index"), py::arg("size"),
-        py::arg("threads"), py::arg("instruction_set"));
+        "mask"_a, "mask_strides"_a, "distance"_a, "index"_a, "size"_a, "threads"_a, "instruction_set"_a);
     py::class_<Contours>(module, "Contours")
         .def_property_readonly("count", &Contours::count)
         .def_property_readonly("points", &Contours::points)
         .def(
             "write",
             [](const Contours& contours, uintptr_t points, uintptr_t lengths, uintptr_t is_hole, uintptr_t parents) {
-                contours.write({reinterpret_cast<Point*>(points), reinterpret_cast<int64_t*>(lengths),
-                                reinterpret_cast<bool*>(is_hole), reinterpret_cast<int64_t*>(parents)});
+                if (contours.count() == 0) return;  // PyTorch gives empty tensors no address
+                contours.write({required<Point>(points), required<int64_t>(lengths), required<bool>(is_hole),
+                                required<int64_t>(parents)});
             },
-            py::arg("points"), py::arg("lengths"), py::arg("is_hole"), py::arg("parents"));
+            "points"_a, "lengths"_a, "is_hole"_a, "parents"_a);
     module.def(
         "contours_cpu",
         [](uintptr_t mask, int64_t stride_row, std::pair<int64_t, int64_t> size, int instruction_set) {
-            const auto [height, width] = size;
-            const bool known = instruction_set >= 0 && instruction_set <= best();
-            if (height < 0 || width < 0 || (!mask && height && width) || !known)
-                throw std::invalid_argument("an image and an instruction set are expected");
+            const auto [batch, height, width] = checked_for_runs({1, size.first, size.second});
+            const Image image = {required<const uint8_t>(mask), height, width, stride_row};
+            checked_set(instruction_set);
             const py::gil_scoped_release released;
-            const Image image = {reinterpret_cast<const uint8_t*>(mask), height, width, stride_row};
             return std::make_unique<Contours>(image, instruction_set);
         },
-        py::arg("mask"), py::arg("stride_row"), py::arg("size"), py::arg("instruction_set"));
+        "mask"_a, "stride_row"_a, "size"_a, "instruction_set"_a);
     module.def(
         "approximate_polygons_cpu",
         [](uintptr_t points, uintptr_t lengths, int64_t count, double epsilon, bool segment, bool closed,
-           uintptr_t corners, uintptr_t corner_counts) {
-            const Curves curves = {reinterpret_cast<const Point*>(points), reinterpret_cast<const int64_t*>(lengths),
-                                   count, reinterpret_cast<Point*>(corners),
-                                   reinterpret_cast<int64_t*>(corner_counts)};
+           uintptr_t corners, uintptr_t corner_counts) -> int64_t {
+            expect(count >= 0, "count must be at least 0");
+            const Tolerance allowed = tolerance(epsilon, segment);
+            if (count == 0) return 0;
+            // Curves of no points have no address either.
+            const Curves curves = {optional<const Point>(points), required<const int64_t>(lengths), count,
+                                   optional<Point>(corners), required<int64_t>(corner_counts)};
             const py::gil_scoped_release released;
-            return approximate_polygons_cpu(curves, {epsilon, segment}, closed);
+            return approximate_polygons_cpu(curves, allowed, closed);
         },
-        py::arg("points"), py::arg("lengths"), py::arg("count"), py::arg("epsilon"), py::arg("segment"),
-        py::arg("closed"), py::arg("corners"), py::arg("corner_counts"));
+        "points"_a, "lengths"_a, "count"_a, "epsilon"_a, "segment"_a, "closed"_a, "corners"_a, "corner_counts"_a);
     module.def(
         "human_correction_effort_cpu",
         [](uintptr_t pred, Strides pred_strides, uintptr_t truth, Strides truth_strides, uintptr_t skeleton,
            Strides skeleton_strides, uintptr_t clicks, Size size, int64_t relax, double epsilon, bool segment,
            int64_t threads, int instruction_set) {
-            const auto [batch, height, width] = size;
-            if (batch < 1 || height < 1 || width < 1 || relax < 0 || !pred || !truth || !clicks ||
-                instruction_set < 0 || instruction_set > best())
-                throw std::invalid_argument("images of at least one pixel and an instruction set are expected");
-            const auto images = [](uintptr_t mask, Strides strides) {
-                return StridedMasks{reinterpret_cast<const uint8_t*>(mask), strides.first, strides.second};
-            };
-            const Effort task = {images(pred, pred_strides), images(truth, truth_strides),
-                                 images(skeleton, skeleton_strides), batch, height, width, relax,
-                                 {epsilon, segment}, reinterpret_cast<int64_t*>(clicks)};
-            const py::gil_scoped_release released;
-            human_correction_effort_cpu(task, threads, instruction_set);
+            const auto [batch, height, width] = checked_for_runs(size);
+            const Effort task = {masks(pred, pred_strides), masks(truth, truth_strides),
+                                 optional_masks(skeleton, skeleton_strides), batch, height, width,
+                                 checked_iterations(relax), tolerance(epsilon, segment),
+                                 required<int64_t>(clicks)};
+            run(human_correction_effort_cpu, task, threads, instruction_set);
         },
-        py::arg("pred"), py::arg("pred_strides"), py::arg("truth"), py::arg("truth_strides"), py::arg("skeleton"),
-        py::arg("skeleton_strides"), py::arg("clicks"), py::arg("size"), py::arg("relax"), py::arg("epsilon"),
-        py::arg("segment"), py::arg("threads"), py::arg("instruction_set"));
+        "pred"_a, "pred_strides"_a, "truth"_a, "truth_strides"_a, "skeleton"_a, "skeleton_strides"_a, "clicks"_a,
+        "size"_a, "relax"_a, "epsilon"_a, "segment"_a, "threads"_a, "instruction_set"_a);
     module.def(
         "weighted_f_measure_cpu",
         [](uintptr_t pred, int64_t bytes_of_a_value, Strides pred_strides, uintptr_t gt, Strides gt_strides,
            uintptr_t range, double beta_squared, uintptr_t scores, Size size, int64_t threads, int instruction_set) {
-            const auto [batch, height, width] = size;
-            if (batch < 1 || height < 1 || width < 1 || !pred || !gt || !range || !scores || instruction_set < 0 ||
-                instruction_set > best())
-                throw std::invalid_argument("an image of at least one pixel and an instruction set are expected");
-            const WeightedF task = {reinterpret_cast<const void*>(pred),
-                                    reinterpret_cast<const uint8_t*>(gt),
-                                    reinterpret_cast<const double*>(range),
-                                    reinterpret_cast<double*>(scores),
-                                    values_of(bytes_of_a_value),
-                                    batch,
-                                    height,
-                                    width,
-                                    pred_strides.first,
-                                    pred_strides.second,
-                                    gt_strides.first,
-                                    gt_strides.second,
+            const auto [batch, height, width] = checked(size);
+            const WeightedF task = {predictions(pred, bytes_of_a_value, pred_strides), masks(gt, gt_strides),
+                                    required<const double>(range), required<double>(scores), batch, height, width,
                                     beta_squared};
-            const py::gil_scoped_release released;
-            weighted_f_measure_cpu(task, threads, instruction_set);
+            run(weighted_f_measure_cpu, task, threads, instruction_set);
         },
-        py::arg("pred"), py::arg("bytes_of_a_value"), py::arg("pred_strides"), py::arg("gt"), py::arg("gt_strides"),
-        py::arg("range"), py::arg("beta_squared"), py::arg("scores"), py::arg("size"), py::arg("threads"),
-        py::arg("instruction_set"));
+        "pred"_a, "bytes_of_a_value"_a, "pred_strides"_a, "gt"_a, "gt_strides"_a, "range"_a, "beta_squared"_a,
+        "scores"_a, "size"_a, "threads"_a, "instruction_set"_a);
 #if defined(DISLAYERS_CUDA)
     module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
     module.def(
         "dilate_cuda",
         [](uintptr_t mask, Strides mask_strides, uintptr_t within, Strides within_strides, uintptr_t out, Size size,
            int64_t iterations, bool square, bool flip, uintptr_t stream) {
-            if (iterations > dilate_cuda_iterations) throw std::invalid_argument("too many iterations for one call");
+            expect(iterations <= dilate_cuda_iterations, "too many iterations for one call");
             const auto task = dilation(mask, mask_strides, within, within_strides, out, size, iterations, square, flip);
             const py::gil_scoped_release released;
             if (const char* error = dilate_cuda(task, reinterpret_cast<void*>(stream)))
                 throw std::runtime_error(std::string("dilate_cuda: ") + error);
         },
-        py::arg("mask"), py::arg("mask_strides"), py::arg("within"), py::arg("within_strides"), py::arg("out"),
-        py::arg("size"), py::arg("iterations"), py::arg("square"), py::arg("flip"), py::arg("stream"));
+        "mask"_a, "mask_strides"_a, "within"_a, "within_strides"_a, "out"_a, "size"_a, "iterations"_a, "square"_a,
+        "flip"_a, "stream"_a);
 #endif
 }

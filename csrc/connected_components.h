@@ -1,17 +1,16 @@
 // Connected components of masks: two scans over runs of pixels.
 #pragma once
 
-#include <cstdint>
+#include "images.h"
 
 namespace dislayers {
 
-// Images of bytes, nonzero = true, with unit stride between columns; `labels` is dense, `counts` has one for each image.
+// `labels` is dense, `counts` has one for each image.
 struct Labelling {
-    const uint8_t* mask;
+    Masks mask;
     int32_t* labels;
     int64_t* counts;
     int64_t batch, height, width;
-    int64_t mask_stride_batch, mask_stride_row;
     bool diagonal;
 };
 

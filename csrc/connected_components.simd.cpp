@@ -114,7 +114,7 @@ void label_image(const Labelling& task, int64_t image, const Runs& runs) {
     runs.columns[0] = runs.columns[1] = beyond;
     runs.first[0] = 1;
     for (int64_t row = 0; row < height; ++row) {
-        const uint8_t* mask = task.mask + image * task.mask_stride_batch + row * task.mask_stride_row;
+        const uint8_t* mask = row_of(task.mask, image, row);
         const int64_t first = runs.first[row], above = row ? runs.first[row - 1] : 0;
         runs.first[row + 1] = (append_runs(mask, width, runs.columns + 2 * first) - runs.columns) / 2;
         join(runs, above, first, runs.first[row + 1] - 1, task.diagonal ? 1 : 0);

@@ -5,21 +5,19 @@
 
 namespace dislayers {
 
-// Images of bytes, nonzero = true, with unit stride between columns; `distance` and `index` are dense, `index` may be
-// null. A pixel's index is row * width + column of the nearest false pixel; of equally near ones that with the smallest
-// column, then the smallest row.
+// `distance` and `index` are dense, `index` may be null. A pixel's index is row * width + column of the nearest false
+// pixel; of equally near ones that with the smallest column, then the smallest row.
 struct DistanceTransform {
-    const uint8_t* mask;
+    Masks mask;
     float* distance;
     int64_t* index;
     int64_t batch, height, width;
-    int64_t mask_stride_batch, mask_stride_row;
 };
 
 namespace {
 
 inline Sought false_pixels(const DistanceTransform& task) {
-    return {task.mask, task.batch, task.height, task.width, task.mask_stride_batch, task.mask_stride_row, false};
+    return {task.mask, task.batch, task.height, task.width, false};
 }
 
 // Stands for the distance within a column that has no false pixel: such a column is never the best one.

@@ -3,19 +3,14 @@
 
 #include "contours.h"
 #include "framed.h"
+#include "images.h"
 
 namespace dislayers {
 
-// Images of bytes, nonzero = true, with unit stride between columns.
-struct StridedMasks {
-    const uint8_t* mask;
-    int64_t stride_batch, stride_row;
-};
-
-// `skeleton`, that of the truth, may be null. `clicks` gets four numbers an image: points and regions of false
+// `skeleton`, that of the truth, may have no pixels. `clicks` gets four numbers an image: points and regions of false
 // positives, points and regions of false negatives.
 struct Effort {
-    StridedMasks pred, truth, skeleton;
+    Masks pred, truth, skeleton;
     int64_t batch, height, width;
     int64_t relax;
     Tolerance tolerance;

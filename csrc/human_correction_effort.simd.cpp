@@ -67,8 +67,8 @@ void relax(const EffortPlanes& planes, const uint64_t* background, uint64_t*& wr
 // Packs the masks of an image; false where nothing is missed, so that no skeleton is needed.
 void pack_effort(const Effort& task, int64_t image, EffortPlanes& planes, bool& missed) {
     const Frame& frame = planes.frame;
-    const auto packed = [&](const StridedMasks& images, uint64_t* plane) {
-        pack_plane(images.mask + image * images.stride_batch, images.stride_row, frame, plane);
+    const auto packed = [&](const Masks& images, uint64_t* plane) {
+        pack_plane(row_of(images, image, 0), images.stride_row, frame, plane);
     };
     packed(task.pred, planes.pred);
     packed(task.truth, planes.truth);
@@ -89,9 +89,8 @@ void pack_effort(const Effort& task, int64_t image, EffortPlanes& planes, bool& 
 
 // The skeleton of the truth, given or made.
 void skeleton_of_truth(const Effort& task, int64_t image, EffortPlanes& planes, uint8_t* flags) {
-    if (task.skeleton.mask) {
-        pack_plane(task.skeleton.mask + image * task.skeleton.stride_batch, task.skeleton.stride_row, planes.frame,
-                   planes.skeleton);
+    if (task.skeleton.pixels) {
+        pack_plane(row_of(task.skeleton, image, 0), task.skeleton.stride_row, planes.frame, planes.skeleton);
     } else {
         std::memcpy(planes.skeleton, planes.truth, static_cast<size_t>(planes.frame.words) * sizeof(uint64_t));
         thin(planes.frame, planes.skeleton, flags);

@@ -35,7 +35,7 @@ void joint_histogram_cpu(const JointCounting& task, int64_t threads, int instruc
     std::fill_n(task.counts, task.batch * 2 * task.bins, int64_t(0));
     for (int64_t band = 0; band < tasks; ++band)
         for (int64_t i = 0; i < 2 * steps; ++i) {
-            const int64_t bin = task.values == Values::uint8 ? i % steps * task.bins / steps : i % steps;
+            const int64_t bin = task.pred.values == Values::uint8 ? i % steps * task.bins / steps : i % steps;
             task.counts[(band / bands * 2 + i / steps) * task.bins + bin] += counts.of(band)[i];
         }
 }

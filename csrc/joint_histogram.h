@@ -1,29 +1,23 @@
 // Joint histograms of predictions and truths.
 #pragma once
 
-#include <cstdint>
-
-#include "values.h"
+#include "images.h"
 
 namespace dislayers {
 
-// Images with unit stride between columns, strides in elements; nonzero bytes of `gt` are true. `counts` is dense,
-// (batch, 2, bins).
+// `counts` is dense, (batch, 2, bins).
 struct JointCounting {
-    const void* pred;
-    const uint8_t* gt;
+    Predictions pred;
+    Masks gt;
     int64_t* counts;
-    Values values;
     int64_t batch, height, width;
-    int64_t pred_stride_batch, pred_stride_row;
-    int64_t gt_stride_batch, gt_stride_row;
     int64_t bins;
 };
 
 namespace {
 
 // Values that are told apart while counting: all of uint8, which are put into bins at the end.
-inline int64_t steps_of(const JointCounting& task) { return task.values == Values::uint8 ? 256 : task.bins; }
+inline int64_t steps_of(const JointCounting& task) { return task.pred.values == Values::uint8 ? 256 : task.bins; }
 
 // Counts that the rows of a band need, several for each result: pixels of one value in a row would wait for each other.
 constexpr int64_t ways = 4;

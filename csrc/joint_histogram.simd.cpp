@@ -79,10 +79,8 @@ void count_row(const Value* pred, const uint8_t* gt, int64_t width, const Counts
 
 template <typename Value>
 void count_all(const JointCounting& task, int64_t image, int64_t first, int64_t last, const Counts& counts) {
-    const Value* pred = static_cast<const Value*>(task.pred) + image * task.pred_stride_batch;
-    const uint8_t* gt = task.gt + image * task.gt_stride_batch;
     for (int64_t row = first; row < last; ++row)
-        count_row(pred + row * task.pred_stride_row, gt + row * task.gt_stride_row, task.width, counts);
+        count_row(row_of<Value>(task.pred, image, row), row_of(task.gt, image, row), task.width, counts);
 }
 
 }  // namespace
@@ -92,7 +90,7 @@ void count_rows(const JointCounting& task, int64_t image, int64_t first, int64_t
     const int64_t steps = steps_of(task), of_a_way = 2 * steps;
     const Counts into = {counts, steps, static_cast<double>(steps - 1)};
     std::memset(counts, 0, static_cast<size_t>(joint_counts(task)) * sizeof(int64_t));
-    switch (task.values) {
+    switch (task.pred.values) {
         case Values::uint8: count_all<uint8_t>(task, image, first, last, into); break;
         case Values::float32: count_all<float>(task, image, first, last, into); break;
         case Values::float64: count_all<double>(task, image, first, last, into); break;

@@ -1,17 +1,15 @@
 // Moments of masks.
 #pragma once
 
-#include <cstdint>
+#include "images.h"
 
 namespace dislayers {
 
-// Images of bytes, nonzero = true, with unit stride between columns; `sums` is dense, (batch, 3): set pixels, their
-// rows, their columns.
+// `sums` is dense, (batch, 3): set pixels, their rows, their columns.
 struct Summation {
-    const uint8_t* mask;
+    Masks mask;
     int64_t* sums;
     int64_t batch, height, width;
-    int64_t mask_stride_batch, mask_stride_row;
 };
 
 }  // namespace dislayers

@@ -20,7 +20,7 @@ int64_t sum_of_places(uint64_t word) {
 void sum_image(const Summation& task, int64_t image) {
     int64_t pixels = 0, rows = 0, columns = 0;
     for (int64_t row = 0; row < task.height; ++row) {
-        const uint8_t* mask = task.mask + image * task.mask_stride_batch + row * task.mask_stride_row;
+        const uint8_t* mask = row_of(task.mask, image, row);
         int64_t of_row = 0;
         for (int64_t column = 0; column < task.width; column += 64) {
             const int64_t left = task.width - column;

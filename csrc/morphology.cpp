@@ -26,8 +26,11 @@ void dilate_cpu(const Dilation& task, int64_t threads, int instruction_set) {
     const int64_t rows = std::min(task.height, std::max({fitting, 4 * task.iterations, int64_t(16)}));
     const int64_t bands = (task.height + rows - 1) / rows;
     const int64_t words = (std::min(task.height, rows + 2 * task.iterations) + 2 * most_reach) * stride;
-    const int64_t updates = task.batch * task.height * stride * (task.iterations + 8);
-    const int64_t useful = std::clamp(updates / updates_for_a_thread, int64_t(1), std::max(threads, int64_t(1)));
+    // So many iterations may be asked for that 64 bits do not hold their updates.
+    const double words_of_all = static_cast<double>(task.batch * task.height * stride);
+    const double updates = words_of_all * static_cast<double>(task.iterations + 8);
+    const double most = static_cast<double>(std::max(threads, int64_t(1)));
+    const int64_t useful = static_cast<int64_t>(std::clamp(updates / updates_for_a_thread, 1.0, most));
 
     const int64_t workers = std::min(useful, task.batch * bands);
     const Workspace<uint64_t> workspace(workers, 3 * words);

@@ -67,13 +67,10 @@ __global__ void __launch_bounds__(threads) dilate_kernel(Dilation task) {
         const int64_t count = at_most_word(task.width - column);
         uint32_t word = 0, allowed = 0;
         if (!spare && row >= 0 && row < task.height && column >= 0 && count > 0) {
-            const uint8_t* pixels = task.mask + image * task.mask_stride_batch + row * task.mask_stride_row + column;
+            const uint8_t* pixels = row_of(task.mask, image, row) + column;
             allowed = low_bits<uint32_t>(count);
             word = (pack(pixels, count) ^ flip) & allowed;
-            if (task.within) {
-                const uint8_t* only = task.within + image * task.within_stride_batch;
-                allowed = pack(only + row * task.within_stride_row + column, count);
-            }
+            if (task.within.pixels) allowed = pack(row_of(task.within, image, row) + column, count);
         }
         buffers[0][i + 1] = word;
         buffers[1][i + 1] = 0;
@@ -109,8 +106,8 @@ const char* dilate_cuda(const Dilation& task, void* stream) {
     for (int64_t first = 0; first < task.batch; first += most_images) {
         Dilation part = task;
         part.batch = task.batch - first < most_images ? task.batch - first : most_images;
-        part.mask += first * task.mask_stride_batch;
-        if (part.within) part.within += first * task.within_stride_batch;
+        part.mask.pixels = row_of(task.mask, first, 0);
+        if (task.within.pixels) part.within.pixels = row_of(task.within, first, 0);
         part.out += first * task.height * task.width;
 
         cudaLaunchConfig_t config = {};

@@ -4,18 +4,16 @@
 // one algorithm; `flip` complements pixels on their way in and out, and whatever lies outside the image is ignored.
 #pragma once
 
+#include "images.h"
 #include "packed.h"
 
 namespace dislayers {
 
-// Images of bytes, nonzero = true, with unit stride between columns. `within` may be null; `out` is dense.
+// `within` may have no pixels; `out` is dense.
 struct Dilation {
-    const uint8_t* mask;
-    const uint8_t* within;
+    Masks mask, within;
     uint8_t* out;
     int64_t batch, height, width;
-    int64_t mask_stride_batch, mask_stride_row;
-    int64_t within_stride_batch, within_stride_row;
     int64_t iterations;
     bool square, flip;
 };

@@ -47,6 +47,7 @@ void dilate_rows(const Dilation& task, int64_t image, int64_t first, int64_t las
     const int64_t halo_last = task.height - last > task.iterations ? last + task.iterations : task.height;
     const int64_t count = (halo_last - halo_first) * stride;
     const uint64_t flip = task.flip ? ~uint64_t(0) : 0;
+    const bool geodesic = task.within.pixels;
 
     // Rows of zeros above and below: the image's edge, or a halo that is already spent.
     const int64_t zeros = most_reach * stride;
@@ -58,23 +59,20 @@ void dilate_rows(const Dilation& task, int64_t image, int64_t first, int64_t las
         fill(workspace + i * words + zeros + count, zeros, 0);
     }
 
-    const uint8_t* mask = task.mask + image * task.mask_stride_batch;
     for (int64_t row = halo_first; row < halo_last; ++row) {
         uint64_t* packed = now + (row - halo_first) * stride;
-        pack_row(mask + row * task.mask_stride_row, task.width, flip, packed, stride);
-        if (task.within) {
-            const uint8_t* only = task.within + image * task.within_stride_batch + row * task.within_stride_row;
-            pack_row(only, task.width, 0, within + (row - halo_first) * stride, stride);
-        }
+        pack_row(row_of(task.mask, image, row), task.width, flip, packed, stride);
+        if (geodesic)
+            pack_row(row_of(task.within, image, row), task.width, 0, within + (row - halo_first) * stride, stride);
     }
     // Without `within`, one row says for all which bits are part of the image.
-    const int64_t within_stride = task.within ? stride : 0;
-    for (int64_t i = 0; i < stride && !task.within; ++i) within[i] = low_bits<uint64_t>(task.width - 64 * i);
+    const int64_t within_stride = geodesic ? stride : 0;
+    for (int64_t i = 0; i < stride && !geodesic; ++i) within[i] = low_bits<uint64_t>(task.width - 64 * i);
 
     const auto step = task.square ? dilate_step<true> : dilate_step<false>;
     int64_t looked = 0;
     for (int64_t done = 0; done < task.iterations;) {
-        const int reach = next_reach(done, task.iterations - done, task.square, task.within);
+        const int reach = next_reach(done, task.iterations - done, task.square, geodesic);
         step(now, within, within_stride, next, halo_last - halo_first, stride, reach);
         uint64_t* newest = next;
         next = now;

@@ -6,15 +6,14 @@
 // so pixels between two others only try the columns between the best ones of those.
 #pragma once
 
-#include <cstdint>
+#include "images.h"
 
 namespace dislayers {
 
-// Images of bytes with unit stride between columns. Sought are the pixels that are `value`: true is any but 0.
+// Sought are the pixels that are `value`.
 struct Sought {
-    const uint8_t* mask;
+    Masks masks;
     int64_t batch, height, width;
-    int64_t stride_batch, stride_row;
     bool value;
 };
 

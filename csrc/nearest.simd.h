@@ -54,7 +54,7 @@ struct Best {
 
 // From the nearest sought row of each column before `row`, in the direction of a pass, to that once `row` has been passed.
 void pass(const Sought& sought, int64_t image, int64_t row, const int32_t* before, int32_t* after) {
-    const uint8_t* mask = sought.mask + image * sought.stride_batch + row * sought.stride_row;
+    const uint8_t* mask = row_of(sought.masks, image, row);
     const int32_t here = static_cast<int32_t>(row);
     if (sought.value) {
         for (int64_t x = 0; x < sought.width; ++x) after[x] = mask[x] ? here : before[x];

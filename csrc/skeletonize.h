@@ -2,15 +2,15 @@
 #pragma once
 
 #include "framed.h"
+#include "images.h"
 
 namespace dislayers {
 
-// Images of bytes, nonzero = true, with unit stride between columns; `out` is dense.
+// `out` is dense.
 struct Thinning {
-    const uint8_t* mask;
+    Masks mask;
     uint8_t* out;
     int64_t batch, height, width;
-    int64_t mask_stride_batch, mask_stride_row;
 };
 
 namespace {

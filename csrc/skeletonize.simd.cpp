@@ -11,7 +11,7 @@ namespace DISLAYERS_INSTRUCTION_SET {
 // One image of the batch; the workspace is as `thinning_words` and `thinning_flags` say, aligned for any vector.
 void skeletonize_image(const Thinning& task, int64_t image, uint64_t* words, uint8_t* flags) {
     const Frame frame = framed(task.height, task.width);
-    pack_plane(task.mask + image * task.mask_stride_batch, task.mask_stride_row, frame, words);
+    pack_plane(row_of(task.mask, image, 0), task.mask.stride_row, frame, words);
     thin(frame, words, flags);
     const uint64_t* pixels = words + frame.first_pixel;
     uint8_t* out = task.out + image * task.height * task.width;

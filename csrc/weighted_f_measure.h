@@ -7,21 +7,17 @@
 #pragma once
 
 #include "nearest.h"
-#include "values.h"
 
 namespace dislayers {
 
-// Images with unit stride between columns, strides in elements; nonzero bytes of `truth` are true. `range` has the two
-// predictions of each image that become 0 and 1; where they are equal, all stay as they are. `scores` is dense.
+// `range` has the two predictions of each image that become 0 and 1; where they are equal, all stay as they are.
+// `scores` is dense.
 struct WeightedF {
-    const void* prediction;
-    const uint8_t* truth;
+    Predictions pred;
+    Masks truth;
     const double* range;
     double* scores;
-    Values values;
     int64_t batch, height, width;
-    int64_t prediction_stride_batch, prediction_stride_row;
-    int64_t truth_stride_batch, truth_stride_row;
     double beta_squared;
 };
 
@@ -47,7 +43,7 @@ constexpr int64_t block = 16;
 constexpr int64_t blurred_rows = 2 * blur_radius + 1;
 
 inline Sought foreground(const WeightedF& task) {
-    return {task.truth, task.batch, task.height, task.width, task.truth_stride_batch, task.truth_stride_row, true};
+    return {task.truth, task.batch, task.height, task.width, true};
 }
 
 inline int64_t blocks_of(int64_t width) { return (width + block - 1) / block; }

@@ -31,11 +31,7 @@ class Room {
 template <typename P>
 class Image {
    public:
-    Image(const WeightedF& task, int64_t image)
-        : prediction_(static_cast<const P*>(task.prediction) + image * task.prediction_stride_batch),
-          truth_(task.truth + image * task.truth_stride_batch),
-          prediction_stride_(task.prediction_stride_row),
-          truth_stride_(task.truth_stride_row) {
+    Image(const WeightedF& task, int64_t image) : task_(task), image_(image) {
         const double low = task.range[2 * image], high = task.range[2 * image + 1];
         constexpr bool levels = sizeof(P) == 1;
         const double most = levels ? 255 : 1;
@@ -47,8 +43,8 @@ class Image {
         for (int i = 0; i < 256 && levels; ++i) table_[i] = (i / most - low_) / span_;
     }
 
-    const P* prediction(int64_t row) const { return prediction_ + row * prediction_stride_; }
-    const uint8_t* truth(int64_t row) const { return truth_ + row * truth_stride_; }
+    const P* prediction(int64_t row) const { return row_of<P>(task_.pred, image_, row); }
+    const uint8_t* truth(int64_t row) const { return row_of(task_.truth, image_, row); }
 
     // The predictions without an error.
     P right(bool truth) const { return right_[truth]; }
@@ -59,9 +55,8 @@ class Image {
     }
 
    private:
-    const P* prediction_;
-    const uint8_t* truth_;
-    int64_t prediction_stride_, truth_stride_;
+    const WeightedF& task_;
+    const int64_t image_;
     double low_, span_;
     P right_[2];
     double table_[sizeof(P) == 1 ? 256 : 1];
@@ -324,9 +319,10 @@ void pass_foreground_rows(const WeightedF& task, int64_t image, int64_t first, i
 void weigh_band(const WeightedF& task, const Weights& weights, int64_t image, int64_t first, int64_t last,
                 const int32_t* above, const int32_t* below, int64_t* workspace, RowErrors* sums) {
     const bool narrow = fits_32_bits(task.width, farthest);
-    const auto run = task.values == Values::uint8     ? (narrow ? weigh<int32_t, uint8_t> : weigh<int64_t, uint8_t>)
-                     : task.values == Values::float32 ? (narrow ? weigh<int32_t, float> : weigh<int64_t, float>)
-                                                      : (narrow ? weigh<int32_t, double> : weigh<int64_t, double>);
+    const Values values = task.pred.values;
+    const auto run = values == Values::uint8     ? (narrow ? weigh<int32_t, uint8_t> : weigh<int64_t, uint8_t>)
+                     : values == Values::float32 ? (narrow ? weigh<int32_t, float> : weigh<int64_t, float>)
+                                                 : (narrow ? weigh<int32_t, double> : weigh<int64_t, double>);
     run(task, weights, image, first, last, above, below, workspace, sums);
 }
 

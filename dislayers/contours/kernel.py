@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from dislayers._runtime.native import best_instruction_set, extension
-from dislayers.contours.reference import check_lengths
+from dislayers.contours.reference import check_curves
 
 
 def contours(mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """As :func:`dislayers.contours.reference.contours`."""
     assert extension is not None
-    rows = mask.cpu()
+    # One pixel that is not set has no contours, as no pixel has none.
+    rows = mask.cpu() if mask.numel() else torch.zeros(1, 1, dtype=torch.bool)
     rows = rows if rows.stride(1) == 1 else rows.contiguous()
     found = extension.contours_cpu(rows.data_ptr(), rows.stride(0), tuple(rows.shape), best_instruction_set)
     points, is_hole = torch.empty((found.points, 2), dtype=torch.int32), torch.empty(found.count, dtype=torch.bool)
@@ -27,7 +28,7 @@ def approximate_polygons(
 ) -> tuple[Tensor, Tensor]:
     """As :func:`dislayers.contours.reference.approximate_polygons`."""
     assert extension is not None
-    check_lengths(points, lengths)
+    check_curves(points, lengths)
     device, points, lengths = points.device, points.cpu().contiguous(), lengths.cpu().contiguous()
     corners, counts = torch.empty_like(points), torch.empty_like(lengths)
     curves = points.data_ptr(), lengths.data_ptr(), len(lengths)

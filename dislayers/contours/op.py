@@ -113,7 +113,7 @@ def approximate_polygons(
     and so on; in the end, corners that lie nearly on a straight line are removed.
 
     Args:
-        points: int32 (N, 2), the points of one curve after another.
+        points: int32 (N, 2), the points of one curve after another; coordinates between -2^30 and 2^30.
         lengths: int64 (C,), how many points each curve has; their sum is N.
         epsilon: in pixels, at least 0.
         closed: curves return to their first point. A curve that is not closed but ends where it starts is split as a
@@ -125,7 +125,8 @@ def approximate_polygons(
 
     Raises:
         TypeError: points is not int32, lengths is not int64, or epsilon is no number.
-        ValueError: a shape, epsilon or distance is not as above, lengths has another sum or a negative element.
+        ValueError: a shape, coordinate, epsilon or distance is not as above, lengths has another sum or a negative
+            element.
 
     Numerics:
         Distances are compared in exact integers and float64. Every corner is that of OpenCV's ``approxPolyDP``, up to

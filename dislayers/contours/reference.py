@@ -86,17 +86,21 @@ def approximate_polygons(
     points: Tensor, lengths: Tensor, epsilon: float, closed: bool, distance: str
 ) -> tuple[Tensor, Tensor]:
     """The corners of every curve, one curve after another, and how many each has."""
-    check_lengths(points, lengths)
+    check_curves(points, lengths)
     curves = np.split(points.cpu().numpy(), np.cumsum(lengths.cpu().numpy()))[:-1]
     polygons = [torch.from_numpy(approximate_polygon(curve, epsilon, closed, distance)) for curve in curves]
     counts = torch.tensor([len(polygon) for polygon in polygons], dtype=torch.int64, device=points.device)
     return torch.cat([points[:0], *(polygon.to(points) for polygon in polygons)]), counts
 
 
-def check_lengths(points: Tensor, lengths: Tensor) -> None:
-    """Raise ValueError unless the lengths cut the points into curves."""
-    if bool((lengths < 0).any()) or int(lengths.sum()) != len(points):
+def check_curves(points: Tensor, lengths: Tensor) -> None:
+    """Raise ValueError unless the lengths cut the points into curves whose squared distances 64 bits hold."""
+    # None above the sum, or a sum of 64 bits could come round to it.
+    if bool(((lengths < 0) | (lengths > len(points))).any()) or int(lengths.sum()) != len(points):
         raise ValueError(f"lengths must be at least 0 and have the sum {len(points)} of the points, got {lengths}")
+    least, most = map(int, points.aminmax()) if len(points) else (0, 0)
+    if least <= -(2**30) or most >= 2**30:
+        raise ValueError(f"points must be within 2^30 of 0, got {least} to {most}")
 
 
 def approximate_polygon(points: NDArray[np.integer], epsilon: float, closed: bool, distance: str) -> Points:

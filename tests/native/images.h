@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "../../csrc/images.h"
 #include "guarded.h"
 #include "random.h"
 
@@ -24,6 +25,7 @@ struct Size {
 struct Images {
     int64_t stride_batch, stride_row;
     std::unique_ptr<Guarded> memory;
+    dislayers::Masks masks() const { return {memory->data(), stride_batch, stride_row}; }
 };
 
 inline UNWATCHED void fill(Random& random, uint64_t percent, uint8_t* bytes, int64_t count) {

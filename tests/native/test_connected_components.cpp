@@ -71,9 +71,8 @@ bool equal(uint64_t seed, int64_t number, const char* const* names, int best) {
     for (int set = 0; set <= best; ++set) {
         Guarded out(one.size.pixels() * 4, number % 2 ? Guard::before : Guard::after);
         Counts counts(images, -1);
-        connected_components_cpu({one.mask.memory->data(), reinterpret_cast<int32_t*>(out.data()), counts.data(),
-                                  one.size.batch, one.size.height, one.size.width, one.mask.stride_batch,
-                                  one.mask.stride_row, one.diagonal},
+        connected_components_cpu({one.mask.masks(), reinterpret_cast<int32_t*>(out.data()), counts.data(),
+                                  one.size.batch, one.size.height, one.size.width, one.diagonal},
                                  1 + number % 3, set);
         if (out.margin_is_intact() && counts == right_counts && !std::memcmp(out.data(), right.data(), 4 * pixels))
             continue;

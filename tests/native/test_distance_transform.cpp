@@ -50,10 +50,10 @@ UNWATCHED Case random_case(uint64_t seed, int64_t number) {
     const bool many_bands = number % 32 == 5, wide = number % 64 == 9;
     if (many_bands) task.batch = 1, task.height = random.between(1500, 1700), task.width = random.between(60, 70);
     if (wide) task.batch = 1, task.height = 1, task.width = random.between(46400, 46600);
-    task.mask_stride_row = task.width + random.one_of<int64_t>({0, 0, 1, 13});
-    const int64_t image = (task.height - 1) * task.mask_stride_row + task.width;
-    task.mask_stride_batch = random.one_of<int64_t>({image, image + 7, 0});
-    const int64_t bytes = (task.batch - 1) * task.mask_stride_batch + image;
+    task.mask.stride_row = task.width + random.one_of<int64_t>({0, 0, 1, 13});
+    const int64_t image = (task.height - 1) * task.mask.stride_row + task.width;
+    task.mask.stride_batch = random.one_of<int64_t>({image, image + 7, 0});
+    const int64_t bytes = (task.batch - 1) * task.mask.stride_batch + image;
     one.mask = std::make_unique<Guarded>(bytes, random.one_of({Guard::before, Guard::after}));
     const uint64_t of_a_thousand = random.one_of<uint64_t>({0, 1, 10, 100, 500, 900, 1000});
     for (int64_t i = 0; i < bytes; ++i) {
@@ -62,7 +62,7 @@ UNWATCHED Case random_case(uint64_t seed, int64_t number) {
         one.mask->data()[i] = is_false ? 0 : static_cast<uint8_t>(1 + (bits >> 32) % 255);
     }
     one.mask->forbid_writes();
-    task.mask = one.mask->data();
+    task.mask.pixels = one.mask->data();
     one.threads = random.between(1, 3);
     one.indices = random.one_in(2);
     return one;
@@ -71,8 +71,8 @@ UNWATCHED Case random_case(uint64_t seed, int64_t number) {
 // The false pixel nearest to row y of a column, the upper one of equals; -1 if there is none.
 UNWATCHED int64_t nearest_row(const DistanceTransform& task, const uint8_t* column, int64_t y) {
     for (int64_t k = 0; k < task.height; ++k) {
-        if (y - k >= 0 && !column[(y - k) * task.mask_stride_row]) return y - k;
-        if (y + k < task.height && !column[(y + k) * task.mask_stride_row]) return y + k;
+        if (y - k >= 0 && !column[(y - k) * task.mask.stride_row]) return y - k;
+        if (y + k < task.height && !column[(y + k) * task.mask.stride_row]) return y + k;
     }
     return -1;
 }
@@ -80,7 +80,7 @@ UNWATCHED int64_t nearest_row(const DistanceTransform& task, const uint8_t* colu
 // One image by its definition, columns first; `nearest` is room for a pixel of each column.
 UNWATCHED void transform(const DistanceTransform& task, int64_t image, Pixel* nearest, float* distance,
                          int64_t* index) {
-    const uint8_t* mask = task.mask + image * task.mask_stride_batch;
+    const uint8_t* mask = row_of(task.mask, image, 0);
     for (int64_t y = 0; y < task.height; ++y) {
         int64_t count = 0;
         for (int64_t x = 0; x < task.width; ++x) {

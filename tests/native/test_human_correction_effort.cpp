@@ -123,7 +123,7 @@ std::vector<int64_t> expected(const Plane& pred, const Plane& truth, const Plane
 struct Batch {
     std::vector<Plane> planes;
     std::unique_ptr<Guarded> bytes;
-    StridedMasks images;
+    Masks images;
 
     Batch(Random& random, std::vector<Plane> given) : planes(std::move(given)) {
         const int64_t height = planes[0].height, width = planes[0].width;
@@ -137,7 +137,7 @@ struct Batch {
                 bytes->data()[image * images.stride_batch + i / width * images.stride_row + i % width] =
                     planes[image].pixels[i] ? 1 + i % 255 : 0;
         bytes->forbid_writes();
-        images.mask = bytes->data();
+        images.pixels = bytes->data();
     }
 };
 
@@ -170,7 +170,7 @@ bool holds(uint64_t seed, int64_t number) {
     const Batch pred(random, preds), truth(random, truths), skeleton(random, skeletons);
     Guarded out(32 * batch, Guard::after);
     const Tolerance tolerance = {static_cast<double>(random.between(0, 8)) / 2, random.one_in(2)};
-    const StridedMasks known = given ? skeleton.images : StridedMasks{nullptr, 0, 0};
+    const Masks known = given ? skeleton.images : Masks{nullptr, 0, 0};
     const Effort task = {pred.images, truth.images, known, batch, height, width, random.between(0, 8), tolerance,
                          reinterpret_cast<int64_t*>(out.data())};
     std::vector<int64_t> right;

@@ -93,9 +93,9 @@ bool equal(uint64_t seed, int64_t number, const char* const* names, int best) {
     const Counts right = expected(one);
     for (int set = 0; set <= best; ++set) {
         Counts counts(right.size(), -1);
-        joint_histogram_cpu({one.pred.memory->data(), one.gt.memory->data(), counts.data(), one.values, one.size.batch,
-                             one.size.height, one.size.width, one.pred.stride_batch, one.pred.stride_row,
-                             one.gt.stride_batch, one.gt.stride_row, one.bins},
+        const Predictions pred = {one.pred.memory->data(), one.values, one.pred.stride_batch, one.pred.stride_row};
+        const auto& [batch, height, width] = one.size;
+        joint_histogram_cpu({pred, one.gt.masks(), counts.data(), batch, height, width, one.bins},
                             1 + number % 3, set);
         if (counts == right) continue;
         std::printf("%s: joint histogram of %s in %lld bins\n", names[set], product(one.size).c_str(),

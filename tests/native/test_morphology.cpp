@@ -56,14 +56,8 @@ Case random_case(uint64_t seed, int64_t number) {
 
 Dilation task_of(Case& one, uint8_t* out) {
     Dilation task = {};
-    task.mask = one.mask.memory->data();
-    task.mask_stride_batch = one.mask.stride_batch;
-    task.mask_stride_row = one.mask.stride_row;
-    if (one.within.memory) {
-        task.within = one.within.memory->data();
-        task.within_stride_batch = one.within.stride_batch;
-        task.within_stride_row = one.within.stride_row;
-    }
+    task.mask = one.mask.masks();
+    if (one.within.memory) task.within = one.within.masks();
     task.out = out;
     task.batch = one.size.batch;
     task.height = one.size.height;

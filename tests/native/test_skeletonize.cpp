@@ -78,8 +78,7 @@ UNWATCHED Bytes expected(const Case& one) {
 
 bool equal(const Case& one, const Bytes& right, Guard guard, int instruction_set, const char* name) {
     Guarded out(one.size.pixels(), guard);
-    skeletonize_cpu({one.mask.memory->data(), out.data(), one.size.batch, one.size.height, one.size.width,
-                     one.mask.stride_batch, one.mask.stride_row},
+    skeletonize_cpu({one.mask.masks(), out.data(), one.size.batch, one.size.height, one.size.width},
                     one.threads, instruction_set);
     const std::string wrong = complaint(out, one.size, right);
     if (!wrong.empty())

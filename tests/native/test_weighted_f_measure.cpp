@@ -90,8 +90,8 @@ bool equal(uint64_t seed, int64_t number, const char* const* names, int best) {
     for (int set = 0; set <= best; ++set) {
         std::vector<double> scores(right.size(), -1);
         const Values type = sizeof(P) == 1 ? Values::uint8 : sizeof(P) == 4 ? Values::float32 : Values::float64;
-        weighted_f_measure_cpu({values.data(), gt.memory->data(), range.data(), scores.data(), type, size.batch,
-                                size.height, size.width, pixels, size.width, gt.stride_batch, gt.stride_row, 1},
+        weighted_f_measure_cpu({{values.data(), type, pixels, size.width}, gt.masks(), range.data(), scores.data(),
+                                size.batch, size.height, size.width, 1},
                                random.between(1, 3), set);
         for (size_t image = 0; image < right.size(); ++image) {
             if (std::fabs(scores[image] - right[image]) <= (sizeof(P) == 4 ? 1e-6 : 1e-12)) continue;
