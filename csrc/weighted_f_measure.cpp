@@ -24,10 +24,9 @@ void set_gaussian(double* gaussian) {
     for (int64_t i = 0; i < blurred_rows; ++i) gaussian[i] /= sum;
 }
 
-// 2 - 0.5^(d / 5) for all squared distances d^2 of an image that make a difference.
-std::vector<double> background_weights(const WeightedF& task) {
-    const int64_t last = std::min(farthest * farthest, task.height * task.height + task.width * task.width);
-    std::vector<double> weights(static_cast<size_t>(last + 1));
+// 2 - 0.5^(d / 5) for all squared distances d^2 of 16 bits: the largest makes it 2 in float64.
+std::vector<double> background_weights() {
+    std::vector<double> weights(1 << 16);
     for (size_t square = 0; square < weights.size(); ++square)
         weights[square] = 2 - std::exp(std::log(0.5) / 5 * std::sqrt(static_cast<double>(square)));
     return weights;
@@ -50,8 +49,8 @@ double score_of(const RowErrors* rows, int64_t count, double beta_squared) {
 }  // namespace
 
 void weighted_f_measure_cpu(const WeightedF& task, int64_t threads, int instruction_set) {
-    const std::vector<double> background = background_weights(task);
-    Weights weights = {{}, background.data(), static_cast<int64_t>(background.size()) - 1};
+    static const std::vector<double> background = background_weights();
+    Weights weights = {{}, background.data()};
     set_gaussian(weights.gaussian);
     const Bands bands(foreground(task), blur_radius, threads);
     const Workspace<int64_t> workspace(bands.workers(), weighing_words(bands.rows(), task.width));

@@ -27,31 +27,28 @@ struct RowErrors {
     int64_t foreground;
 };
 
-// What all rows share: a separable gaussian, and the weight of a background pixel by its squared distance.
-constexpr int64_t blur_radius = 3;
+// What all rows share: a separable gaussian, and the weight of a background pixel by its squared distance in 16 bits.
+constexpr int64_t blur_radius = 3, blurred_rows = 2 * blur_radius + 1;
 struct Weights {
-    double gaussian[2 * blur_radius + 1];
+    double gaussian[blurred_rows];
     const double* background;
-    int64_t last;
 };
 
 namespace {
-
-// From here on the weight is 2 in float64.
-constexpr int64_t farthest = 266;
-constexpr int64_t block = 16;
-constexpr int64_t blurred_rows = 2 * blur_radius + 1;
 
 inline Sought foreground(const WeightedF& task) {
     return {task.truth, task.batch, task.height, task.width, true};
 }
 
-inline int64_t blocks_of(int64_t width) { return (width + block - 1) / block; }
+inline int64_t words_of(int64_t width) { return (width + 63) / 64; }
 
-// Numbers of 64 bits that a band of rows needs: whole cache lines for each of its arrays.
+// A row of the workspace has whole words of pixels, and a margin on both sides.
+constexpr int64_t margin = 64;
+inline int64_t padded(int64_t width) { return words_of(width) * 64 + 2 * margin; }
+
+// Numbers of 64 bits that a band of rows needs: bytes for each row, and a few rows of predictions.
 inline int64_t weighing_words(int64_t rows, int64_t width) {
-    const int64_t stride = row_stride(width), of_32_bits = rows + 2 * blur_radius + 1, lines = 8 * 40;
-    return of_32_bits * stride / 2 + (5 + 2 * blurred_rows) * stride + (blurred_rows + 1) * (block + blocks_of(width)) + lines;
+    return (rows + blurred_rows + 6) * padded(width) / 8 + (blurred_rows + 1) * padded(width) + 1024;
 }
 
 }  // namespace
