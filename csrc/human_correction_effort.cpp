@@ -17,7 +17,7 @@
 namespace dislayers {
 
 VARIANTS(pack_effort, const Effort& task, int64_t image, EffortPlanes& planes, bool& missed)
-VARIANTS(skeleton_of_truth, const Effort& task, int64_t image, EffortPlanes& planes, uint8_t* flags)
+VARIANTS(skeleton_of_truth, const Effort& task, int64_t image, EffortPlanes& planes)
 VARIANTS(relax_both, const Effort& task, EffortPlanes& planes)
 VARIANTS(borders_of_effort, EffortPlanes& planes, bool with_skeleton)
 
@@ -26,7 +26,7 @@ namespace {
 // Pixels of an image below which a second thread costs more than it brings.
 constexpr int64_t pixels_for_two = 1 << 18;
 
-// Memory of a worker: words of planes and bytes of flags.
+// Memory of a worker.
 int64_t effort_words(const Frame& frame) { return 7 * frame.words + thinning_words(frame) + frame.stride; }
 
 EffortPlanes planes_in(const Frame& frame, uint64_t* words) {
@@ -115,8 +115,8 @@ Borders borders_of(const uint64_t* plane, const Frame& frame) { return {plane + 
 
 class ImageEffort {
   public:
-    ImageEffort(const Effort& task, int64_t image, uint64_t* words, uint8_t* flags, int instruction_set)
-        : task(task), image(image), planes(planes_in(framed(task.height, task.width), words)), flags(flags),
+    ImageEffort(const Effort& task, int64_t image, uint64_t* words, int instruction_set)
+        : task(task), image(image), planes(planes_in(framed(task.height, task.width), words)),
           set(instruction_set) {}
 
     // On up to two threads.
@@ -127,7 +127,7 @@ class ImageEffort {
         in_parallel(
             threads,
             [&] {
-                if (missed) skeleton_of_truth_variants[set](task, image, planes, flags);
+                if (missed) skeleton_of_truth_variants[set](task, image, planes);
             },
             [&] {
                 relax_both_variants[set](task, planes);
@@ -170,7 +170,6 @@ class ImageEffort {
     const Effort& task;
     const int64_t image;
     EffortPlanes planes;
-    uint8_t* const flags;
     const int set;
 };
 
@@ -181,11 +180,10 @@ void human_correction_effort_cpu(const Effort& task, int64_t threads, int instru
     const int64_t workers = std::clamp(threads, int64_t(1), task.batch);
     const int64_t each = task.height * task.width < pixels_for_two ? 1 : std::min(threads / workers, int64_t(2));
     const Workspace<uint64_t> words(workers, effort_words(frame));
-    const Workspace<uint8_t> flags(workers, thinning_flags(frame));
     std::atomic<bool> out_of_memory{false};
     for_each_task(task.batch, workers, [&](int64_t worker, const auto& next) {
         for (int64_t image = next(); image >= 0; image = next()) try {
-                ImageEffort(task, image, words.of(worker), flags.of(worker), instruction_set).compute(each);
+                ImageEffort(task, image, words.of(worker), instruction_set).compute(each);
             } catch (const std::bad_alloc&) {
                 out_of_memory = true;
             }

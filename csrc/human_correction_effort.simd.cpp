@@ -88,12 +88,12 @@ void pack_effort(const Effort& task, int64_t image, EffortPlanes& planes, bool& 
 }
 
 // The skeleton of the truth, given or made.
-void skeleton_of_truth(const Effort& task, int64_t image, EffortPlanes& planes, uint8_t* flags) {
+void skeleton_of_truth(const Effort& task, int64_t image, EffortPlanes& planes) {
     if (task.skeleton.pixels) {
         pack_plane(row_of(task.skeleton, image, 0), task.skeleton.stride_row, planes.frame, planes.skeleton);
     } else {
         std::memcpy(planes.skeleton, planes.truth, static_cast<size_t>(planes.frame.words) * sizeof(uint64_t));
-        thin(planes.frame, planes.skeleton, flags);
+        thin(planes.frame, planes.skeleton);
     }
 }
 

@@ -8,11 +8,11 @@
 namespace dislayers {
 namespace DISLAYERS_INSTRUCTION_SET {
 
-// One image of the batch; the workspace is as `thinning_words` and `thinning_flags` say, aligned for any vector.
-void skeletonize_image(const Thinning& task, int64_t image, uint64_t* words, uint8_t* flags) {
+// One image of the batch; `words` are as many as `thinning_words` says, aligned for any vector.
+void skeletonize_image(const Thinning& task, int64_t image, uint64_t* words) {
     const Frame frame = framed(task.height, task.width);
     pack_plane(row_of(task.mask, image, 0), task.mask.stride_row, frame, words);
-    thin(frame, words, flags);
+    thin(frame, words);
     const uint64_t* pixels = words + frame.first_pixel;
     uint8_t* out = task.out + image * task.height * task.width;
     for (int64_t row = 0; row < task.height; ++row)

@@ -1,5 +1,5 @@
-// Thinning of one packed image. Only blocks are looked at that can have changed: a block that nothing changed around
-// since the sub-iteration of the same kind before would lose no pixel. For `<op>.simd.cpp` only.
+// Thinning of a packed band. Only blocks are looked at that can have changed: a block that nothing changed around since
+// the sub-iteration of the same kind before would lose no pixel. For `<op>.simd.cpp` only.
 #pragma once
 
 #include "packed.simd.h"
@@ -10,17 +10,13 @@ namespace dislayers {
 namespace DISLAYERS_INSTRUCTION_SET {
 namespace {
 
-// Flags of a block or row: changed in the last sub-iteration, changed in the one before.
-constexpr uint8_t changed = 1;
-constexpr uint8_t before = 2;
-
 struct Neighbours {
     Vector left, centre, right;
 };
 
-// A block of a row and its pixels' neighbours on either side.
-Neighbours around(const uint64_t* block) {
-    const Vector centre = load(block), previous = load(block - vector_words), following = load(block + vector_words);
+// A vector of a row and its pixels' neighbours on either side.
+Neighbours around(const uint64_t* words) {
+    const Vector centre = load(words), previous = load(words - vector_words), following = load(words + vector_words);
     return {(centre << 1) | (word_before(previous, centre) >> 63), centre,
             (centre >> 1) | (word_after(centre, following) << 63)};
 }
@@ -34,76 +30,109 @@ Vector removed(const Neighbours& above, const Neighbours& row, const Neighbours&
     return by_neighbours & row.centre;
 }
 
-// One sub-iteration of a row; `above` and `now` are the rows as they were before it. Returns the row's flags.
-uint8_t thin_row(const uint64_t* above, const uint64_t* now, uint64_t* row, int64_t stride, int64_t blocks,
-                 const uint8_t* flags, uint8_t* next_flags, bool first) {
-    uint8_t row_flags = 0;
-    for (int64_t block = 0; block < blocks; ++block) {
-        uint8_t active = 0;
-        for (int64_t i = block - 1; i <= block + 1; ++i)
-            active |= flags[i] | flags[i - (blocks + 2)] | flags[i + (blocks + 2)];
-        uint8_t flag = static_cast<uint8_t>(flags[block] << 1) & before;
-        if (active) {
-            const int64_t word = block * vector_words;
-            const Neighbours centre = around(now + word);
-            const Vector gone = removed(around(above + word), centre, around(row + stride + word), first);
-            if (any(gone)) {
-                flag |= changed;
-                *reinterpret_cast<Vector*>(row + word) = centre.centre & ~gone;
-            }
-        }
-        next_flags[block] = flag;
-        row_flags |= flag;
-    }
-    return row_flags;
+// Words of a block: a whole number of vectors, as few as make 64 blocks at most.
+int64_t words_of_block(const Frame& frame) { return (frame.packed + 64 * vector_words - 1) / (64 * vector_words) * vector_words; }
+
+// A bit for every block of a row.
+uint64_t every_block(const Frame& frame) {
+    const int64_t words = words_of_block(frame);
+    return low_bits<uint64_t>((frame.packed + words - 1) / words);
 }
 
-// The skeleton of an image in its frame, in place; the workspace is as `thinning_words` and `thinning_flags` say, and
-// `words` is aligned for any vector.
-void thin(const Frame& frame, uint64_t* words, uint8_t* flags) {
-    const int64_t height = frame.height, stride = frame.stride;
-    const int64_t blocks = frame.packed / vector_words, row_of_flags = blocks + 2;
-    uint64_t* pixels = words + frame.first_pixel;
-    uint64_t* kept[2] = {pixels + (height + 1) * stride, pixels + (height + 2) * stride};
-    std::memset(words + frame.words, 0, static_cast<size_t>(2 * stride) * sizeof(uint64_t));
-    std::memset(flags, 0, static_cast<size_t>(thinning_flags(frame)));
-
-    uint8_t* of_blocks[2] = {flags + row_of_flags + 1, flags + (height + 3) * row_of_flags + 1};
-    uint8_t* of_rows[2] = {flags + 2 * (height + 2) * row_of_flags + 1, nullptr};
-    of_rows[1] = of_rows[0] + height + 2;
-    for (int64_t row = 0; row < height; ++row) {
-        std::memset(of_blocks[0] + row * row_of_flags, changed | before, static_cast<size_t>(blocks));
-        of_rows[0][row] = changed | before;
+// Calls visit(first word, word after the last, block's bit) for every block of a set.
+template <typename Visit>
+void for_each_block(const Frame& frame, uint64_t blocks, const Visit& visit) {
+    const int64_t words = words_of_block(frame);
+    for (; blocks; blocks &= blocks - 1) {
+        const int64_t block = lowest_bit(blocks), start = block * words, end = start + words;
+        visit(start, end < frame.packed ? end : frame.packed, block);
     }
+}
 
-    uint8_t any_row = changed;
-    for (bool first = true; any_row; first = !first) {
-        any_row = 0;
-        const uint64_t* above = pixels - stride;
-        int keep = 0;
-        for (int64_t row = 0; row < height; ++row) {
-            uint64_t* now = pixels + row * stride;
-            uint8_t* next_flags = of_blocks[1] + row * row_of_flags;
-            if (of_rows[0][row - 1] | of_rows[0][row] | of_rows[0][row + 1]) {
-                std::memcpy(kept[keep] - 8, now - 8, static_cast<size_t>(stride) * sizeof(uint64_t));
-                of_rows[1][row] = thin_row(above, kept[keep], now, stride, blocks, of_blocks[0] + row * row_of_flags,
-                                           next_flags, first);
-                above = kept[keep];
-                keep = 1 - keep;
-            } else {
-                std::memset(next_flags, 0, static_cast<size_t>(blocks));
-                of_rows[1][row] = 0;
-                above = now;
-            }
-            any_row |= of_rows[1][row];
+// Puts into `gone` what a row loses in these blocks; returns which of them lose a pixel, and in `touched` also those
+// which lose a neighbour.
+uint64_t find_gone(const Frame& frame, const uint64_t* row, uint64_t blocks, bool first, uint64_t* gone,
+                   uint64_t& touched) {
+    uint64_t losing = 0;
+    for_each_block(frame, blocks, [&](int64_t start, int64_t end, int64_t block) {
+        Vector every_gone{};
+        for (int64_t word = start; word < end; word += vector_words) {
+            const Vector lost = removed(around(row - frame.stride + word), around(row + word),
+                                        around(row + frame.stride + word), first);
+            *reinterpret_cast<Vector*>(gone + word) = lost;
+            every_gone |= lost;
         }
-        uint8_t* swapped = of_blocks[0];
-        of_blocks[0] = of_blocks[1];
-        of_blocks[1] = swapped;
-        swapped = of_rows[0];
-        of_rows[0] = of_rows[1];
-        of_rows[1] = swapped;
+        if (!any(every_gone)) return;
+        losing |= uint64_t(1) << block;
+        touched |= ((gone[start] & 1) << block >> 1) | ((gone[end - 1] >> 63) << block << 1);
+    });
+    touched |= losing;
+    return losing;
+}
+
+void remove(const Frame& frame, uint64_t* row, uint64_t blocks, const uint64_t* gone) {
+    for_each_block(frame, blocks, [&](int64_t start, int64_t end, int64_t) {
+        for (int64_t word = start; word < end; word += vector_words)
+            *reinterpret_cast<Vector*>(row + word) = load(row + word) & ~load(gone + word);
+    });
+}
+
+// One sub-iteration of rows; whether it removed a pixel. A row's pixels go when the row below has been looked at.
+bool thin_rows(const Band& band, int64_t begin, int64_t end, bool first) {
+    const Frame& frame = band.frame;
+    const uint64_t every = every_block(frame);
+    uint64_t* const touched = band.touched[!first];
+    const uint64_t* const touched_last = band.touched[first];
+    const auto recent = [&](int64_t row) { return touched[row] | touched_last[row]; };
+    uint64_t *row = band.words + frame.first_pixel + begin * frame.stride, *gone = band.gone[0], *gone_above = band.gone[1];
+    uint64_t above = recent(begin - 1), here = recent(begin), losing_above = 0, every_losing = 0;
+    for (int64_t y = begin; y < end; ++y, row += frame.stride) {
+        const uint64_t below = recent(y + 1), blocks = above | here | below;
+        uint64_t losing = 0;
+        if (blocks) {
+            uint64_t beside = 0;
+            losing = find_gone(frame, row, blocks, first, gone, beside);
+            touched[y] = beside & every;
+        }
+        remove(frame, row - frame.stride, losing_above, gone_above);
+        every_losing |= losing;
+        losing_above = losing;
+        uint64_t* const swapped = gone;
+        gone = gone_above;
+        gone_above = swapped;
+        above = here;
+        here = below;
     }
+    remove(frame, row - frame.stride, losing_above, gone_above);
+    return every_losing;
+}
+
+// All blocks of all rows are to be looked at.
+void start_thinning(const Band& band) {
+    const int64_t words = touched_words(band.frame);
+    std::memset(band.touched[0] - 1, 0, static_cast<size_t>(2 * words) * sizeof(uint64_t));
+    fill(band.touched[1], band.frame.height, every_block(band.frame));
+}
+
+// Up to so many sub-iterations (an even number), first and second ones in turn; false where the last two removed
+// nothing. After n of them all rows are right but the outer n of a halo, which are looked at no more.
+bool thin(const Band& band, int64_t sub_iterations) {
+    const auto thin_once = [&](int64_t done, bool first) {
+        const int64_t left = done + 1, above = left < band.above ? left : band.above;
+        const int64_t below = left < band.below ? left : band.below;
+        return thin_rows(band, above, band.frame.height - below, first);
+    };
+    bool removing = true;
+    for (int64_t done = 0; removing && done < sub_iterations; done += 2)
+        removing = thin_once(done, true) | thin_once(done + 1, false);
+    return removing;
+}
+
+// The skeleton of an image in its frame, in place; `words` are as many as `thinning_words` says.
+void thin(const Frame& frame, uint64_t* words) {
+    const Band whole = band_in(words, frame, 0, 0);
+    start_thinning(whole);
+    thin(whole, INT64_MAX);
 }
 
 }  // namespace
