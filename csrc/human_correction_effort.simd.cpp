@@ -93,7 +93,7 @@ void skeleton_of_truth(const Effort& task, int64_t image, EffortPlanes& planes) 
         pack_plane(row_of(task.skeleton, image, 0), task.skeleton.stride_row, planes.frame, planes.skeleton);
     } else {
         std::memcpy(planes.skeleton, planes.truth, static_cast<size_t>(planes.frame.words) * sizeof(uint64_t));
-        thin(planes.frame, planes.skeleton);
+        skeletonize(planes.frame, planes.skeleton);
     }
 }
 

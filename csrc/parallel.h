@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -30,6 +32,33 @@ void for_each_task(int64_t tasks, int64_t threads, const Work& work) {
     }
     work(int64_t(0), next);
     for (std::thread& other : others) other.join();
+}
+
+// Rounds of tasks: calls work(task) for 0, 1, ... tasks - 1, then again for as many as next_round() says, until that is 0.
+// A round waits only for tasks that a thread has begun, so one that the system does not run holds up nobody. Neither
+// must throw; next_round() runs alone.
+template <typename NextRound, typename Work>
+void for_each_round(int64_t tasks, int64_t threads, const NextRound& next_round, const Work& work) {
+    std::mutex mutex;
+    std::condition_variable begins;
+    int64_t taken = 0, done = 0;
+    for_each_task(threads, threads, [&](int64_t, const auto&) {
+        std::unique_lock<std::mutex> lock(mutex);
+        while (tasks > 0) {
+            if (taken == tasks) {
+                begins.wait(lock);
+                continue;
+            }
+            const int64_t task = taken++;
+            lock.unlock();
+            work(task);
+            lock.lock();
+            if (++done < tasks) continue;
+            tasks = next_round();
+            taken = done = 0;
+            begins.notify_all();
+        }
+    });
 }
 
 }  // namespace dislayers

@@ -31,7 +31,10 @@ Vector removed(const Neighbours& above, const Neighbours& row, const Neighbours&
 }
 
 // Words of a block: a whole number of vectors, as few as make 64 blocks at most.
-int64_t words_of_block(const Frame& frame) { return (frame.packed + 64 * vector_words - 1) / (64 * vector_words) * vector_words; }
+int64_t words_of_block(const Frame& frame) {
+    constexpr int64_t words = 64 * vector_words;
+    return (frame.packed + words - 1) / words * vector_words;
+}
 
 // A bit for every block of a row.
 uint64_t every_block(const Frame& frame) {
@@ -129,7 +132,7 @@ bool thin(const Band& band, int64_t sub_iterations) {
 }
 
 // The skeleton of an image in its frame, in place; `words` are as many as `thinning_words` says.
-void thin(const Frame& frame, uint64_t* words) {
+[[maybe_unused]] void skeletonize(const Frame& frame, uint64_t* words) {
     const Band whole = band_in(words, frame, 0, 0);
     start_thinning(whole);
     thin(whole, INT64_MAX);

@@ -1,8 +1,11 @@
-// test_skeletonize SEED COUNT [FIRST]: COUNT random masks thinned by every instruction set, against a loop over bytes.
+// test_skeletonize SEED COUNT [FIRST]: COUNT random masks thinned by every instruction set, whole and in bands, against a
+// loop over bytes.
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
 #include "../../csrc/api.h"
+#include "../../csrc/skeletonize_bands.h"
 #include "cases.h"
 #include "images.h"
 
@@ -20,7 +23,7 @@ constexpr char table[] =
 struct Case {
     Size size;
     Images mask;
-    int64_t threads;
+    int64_t threads, bands, halo;
 };
 
 Case random_case(uint64_t seed, int64_t number) {
@@ -30,8 +33,13 @@ Case random_case(uint64_t seed, int64_t number) {
     if (random.one_in(4)) one.size.width = random.one_of<int64_t>({511, 512, 513, 600});
     if (random.one_in(10)) one.size.height = 1;
     if (random.one_in(10)) one.size.width = 1;
+    // Blocks of more than one vector: without vectors, and with those of AVX-512.
+    if (random.one_in(30)) one.size = {1, random.between(1, 20), random.between(4090, 4200)};
+    if (random.one_in(100)) one.size = {1, random.between(1, 6), random.between(32760, 33300)};
     one.mask = random_images(random, one.size, random_percent(random));
     one.threads = random.between(1, 3);
+    one.bands = random.between(1, std::clamp(one.size.height / 2, int64_t(1), int64_t(5)));
+    one.halo = 2 * random.between(1, std::max(one.size.height / one.bands / 2, int64_t(1)));
     return one;
 }
 
@@ -77,14 +85,21 @@ UNWATCHED Bytes expected(const Case& one) {
 }
 
 bool equal(const Case& one, const Bytes& right, Guard guard, int instruction_set, const char* name) {
-    Guarded out(one.size.pixels(), guard);
-    skeletonize_cpu({one.mask.masks(), out.data(), one.size.batch, one.size.height, one.size.width},
-                    one.threads, instruction_set);
-    const std::string wrong = complaint(out, one.size, right);
-    if (!wrong.empty())
-        std::printf("%s %s: skeleton of %s, row stride %lld\n", name, wrong.c_str(), product(one.size).c_str(),
-                    static_cast<long long>(one.mask.stride_row));
-    return wrong.empty();
+    const auto equals = [&](const char* how, const auto& skeletonize) {
+        Guarded out(one.size.pixels(), guard);
+        skeletonize({one.mask.masks(), out.data(), one.size.batch, one.size.height, one.size.width});
+        const std::string wrong = complaint(out, one.size, right);
+        if (!wrong.empty())
+            std::printf("%s, %s: %s: skeleton of %s, row stride %lld, %lld bands, halo %lld\n", name, how, wrong.c_str(),
+                        product(one.size).c_str(), static_cast<long long>(one.mask.stride_row),
+                        static_cast<long long>(one.bands), static_cast<long long>(one.halo));
+        return wrong.empty();
+    };
+    return equals("whole", [&](const Thinning& task) { skeletonize_cpu(task, one.threads, instruction_set); }) &&
+           equals("in bands", [&](const Thinning& task) {
+               BandedThinning thinning(task, one.bands, one.halo, instruction_set);
+               for (int64_t image = 0; image < one.size.batch; ++image) thinning.skeletonize(image, one.threads);
+           });
 }
 
 }  // namespace
