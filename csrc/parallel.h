@@ -34,9 +34,9 @@ void for_each_task(int64_t tasks, int64_t threads, const Work& work) {
     for (std::thread& other : others) other.join();
 }
 
-// Rounds of tasks: calls work(task) for 0, 1, ... tasks - 1, then again for as many as next_round() says, until that is 0.
-// A round waits only for tasks that a thread has begun, so one that the system does not run holds up nobody. Neither
-// must throw; next_round() runs alone.
+// Rounds of tasks: calls work(task) for 0, 1, ... tasks - 1, then again for as many as next_round() says, until it says
+// 0. A round waits for tasks, not for threads: one that the system does not run yet holds up no other. Neither function
+// may throw; next_round() runs alone.
 template <typename NextRound, typename Work>
 void for_each_round(int64_t tasks, int64_t threads, const NextRound& next_round, const Work& work) {
     std::mutex mutex;

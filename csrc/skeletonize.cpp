@@ -8,8 +8,9 @@ namespace dislayers {
 
 namespace {
 
-// Pixels and rows of a band below which one thread more costs more than it brings.
-constexpr int64_t pixels_for_a_thread = 1 << 19, rows_for_a_thread = 128;
+// A band has at least so many pixels and rows: where others keep the processor busy, a thread may start milliseconds
+// late, and with less to do one thread would be done by then.
+constexpr int64_t pixels_for_a_thread = 3 << 19, rows_for_a_thread = 128;
 
 // A sixteenth of a band is thinned twice at most, unless bands would meet too often.
 int64_t halo_of(int64_t rows) { return std::max(rows / 16, int64_t(32)) / 2 * 2; }

@@ -13,9 +13,9 @@ struct Thinning {
     int64_t batch, height, width;
 };
 
-// An image, or rows of it with a halo of rows above and below that other bands own, and what thinning knows of it. A row
-// has up to 64 blocks: bit b of touched[0][row] is set where the last first sub-iteration removed a pixel of this row in
-// block b or next to it, and touched[1] is the same of second ones.
+// An image, or rows of it with a halo of rows above and below that other bands own, and what thinning knows of it. A
+// row has up to 64 blocks: bit b of touched[0][row] is set where the last first sub-iteration removed a pixel of this
+// row in block b or next to it, and touched[1] is the same of second ones.
 struct Band {
     Frame frame;
     int64_t above, below;
@@ -28,9 +28,7 @@ namespace {
 inline int64_t touched_words(const Frame& frame) { return (frame.height + 2 + 7) / 8 * 8; }
 
 // Words of 64 bits that a band needs: the image in its frame comes first.
-inline int64_t thinning_words(const Frame& frame) {
-    return frame.words + 2 * (frame.packed + touched_words(frame));
-}
+inline int64_t thinning_words(const Frame& frame) { return frame.words + 2 * (frame.packed + touched_words(frame)); }
 
 // The band in such words, aligned for any vector.
 inline Band band_in(uint64_t* words, const Frame& frame, int64_t above, int64_t below) {

@@ -52,11 +52,11 @@ void for_each_block(const Frame& frame, uint64_t blocks, const Visit& visit) {
     }
 }
 
-// Puts into `gone` what a row loses in these blocks; returns which of them lose a pixel, and in `touched` also those
-// which lose a neighbour.
+// Puts into `gone` what a row loses in these blocks, and into `touched` which blocks lose a pixel or lie next to one that
+// does, at the edge that they share. Returns which lose a pixel.
 uint64_t find_gone(const Frame& frame, const uint64_t* row, uint64_t blocks, bool first, uint64_t* gone,
                    uint64_t& touched) {
-    uint64_t losing = 0;
+    uint64_t losing = 0, beside = 0;
     for_each_block(frame, blocks, [&](int64_t start, int64_t end, int64_t block) {
         Vector every_gone{};
         for (int64_t word = start; word < end; word += vector_words) {
@@ -67,9 +67,9 @@ uint64_t find_gone(const Frame& frame, const uint64_t* row, uint64_t blocks, boo
         }
         if (!any(every_gone)) return;
         losing |= uint64_t(1) << block;
-        touched |= ((gone[start] & 1) << block >> 1) | ((gone[end - 1] >> 63) << block << 1);
+        beside |= ((gone[start] & 1) << block >> 1) | ((gone[end - 1] >> 63) << block << 1);
     });
-    touched |= losing;
+    touched = (losing | beside) & every_block(frame);
     return losing;
 }
 
@@ -82,32 +82,23 @@ void remove(const Frame& frame, uint64_t* row, uint64_t blocks, const uint64_t* 
 
 // One sub-iteration of rows; whether it removed a pixel. A row's pixels go when the row below has been looked at.
 bool thin_rows(const Band& band, int64_t begin, int64_t end, bool first) {
-    const Frame& frame = band.frame;
-    const uint64_t every = every_block(frame);
+    const int64_t stride = band.frame.stride;
     uint64_t* const touched = band.touched[!first];
     const uint64_t* const touched_last = band.touched[first];
-    const auto recent = [&](int64_t row) { return touched[row] | touched_last[row]; };
-    uint64_t *row = band.words + frame.first_pixel + begin * frame.stride, *gone = band.gone[0], *gone_above = band.gone[1];
+    const auto recent = [&](int64_t y) { return touched[y] | touched_last[y]; };
+    uint64_t* row = band.words + band.frame.first_pixel + begin * stride;
     uint64_t above = recent(begin - 1), here = recent(begin), losing_above = 0, every_losing = 0;
-    for (int64_t y = begin; y < end; ++y, row += frame.stride) {
+    for (int64_t y = begin; y < end; ++y, row += stride) {
         const uint64_t below = recent(y + 1), blocks = above | here | below;
-        uint64_t losing = 0;
-        if (blocks) {
-            uint64_t beside = 0;
-            losing = find_gone(frame, row, blocks, first, gone, beside);
-            touched[y] = beside & every;
-        }
-        remove(frame, row - frame.stride, losing_above, gone_above);
+        const uint64_t losing = blocks ? find_gone(band.frame, row, blocks, first, band.gone[y & 1], touched[y]) : 0;
+        remove(band.frame, row - stride, losing_above, band.gone[~y & 1]);
         every_losing |= losing;
         losing_above = losing;
-        uint64_t* const swapped = gone;
-        gone = gone_above;
-        gone_above = swapped;
         above = here;
         here = below;
     }
-    remove(frame, row - frame.stride, losing_above, gone_above);
-    return every_losing;
+    remove(band.frame, row - stride, losing_above, band.gone[~end & 1]);
+    return every_losing != 0;
 }
 
 // All blocks of all rows are to be looked at.
@@ -126,8 +117,10 @@ bool thin(const Band& band, int64_t sub_iterations) {
         return thin_rows(band, above, band.frame.height - below, first);
     };
     bool removing = true;
-    for (int64_t done = 0; removing && done < sub_iterations; done += 2)
-        removing = thin_once(done, true) | thin_once(done + 1, false);
+    for (int64_t done = 0; removing && done < sub_iterations; done += 2) {
+        removing = thin_once(done, true);
+        removing |= thin_once(done + 1, false);
+    }
     return removing;
 }
 

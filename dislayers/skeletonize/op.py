@@ -42,8 +42,9 @@ def skeletonize(mask: Tensor) -> Tensor:
 
     Numerics:
         Pixel for pixel scikit-image's ``skeletonize``, whose table differs from the published conditions in 25 of 256
-        neighbourhoods. Images of a batch run on threads. There is no CUDA kernel yet: on a GPU plain PyTorch runs, and
-        looks after each iteration whether it is done.
+        neighbourhoods. PyTorch's number of threads is used, over the images of a batch or over bands of a large image,
+        and changes no pixel. There is no CUDA kernel yet: on a GPU plain PyTorch runs, and looks after each iteration
+        whether it is done.
 
     Source:
         Zhang and Suen (1984), as scikit-image's default method; the human correction effort (Qin et al., 2022,

@@ -1,6 +1,7 @@
 """Skeletons are scikit-image's, pixel for pixel, however they are computed."""
 
 import importlib.util
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,15 +54,38 @@ def test_equals_scikit_image_on_3000_masks() -> None:
         assert np.array_equal(actual, skimage.morphology.skeletonize(mask)), f"mask {i}, {mask.shape}"
 
 
-@pytest.mark.parametrize(("height", "width"), [(700, 1100), (300, 2100)])
-def test_equals_scikit_image_on_large_shapes(height: int, width: int) -> None:
+def circles(height: int, width: int) -> np.ndarray:
+    """Twelve discs, and holes where they overlap: some hundred iterations."""
     random = np.random.default_rng(1)
     mask = np.zeros((height, width), bool)
     y, x = np.mgrid[:height, :width]
     for _ in range(12):
         row, column, radius = random.integers(height), random.integers(width), random.integers(5, 150)
         mask ^= (y - row) ** 2 + (x - column) ** 2 < radius**2
+    return mask
+
+
+@pytest.mark.parametrize(("height", "width"), [(700, 1100), (300, 2100)])
+def test_equals_scikit_image_on_large_shapes(height: int, width: int) -> None:
+    mask = circles(height, width)
     assert np.array_equal(skeletonize(torch.from_numpy(mask)).numpy(), skimage.morphology.skeletonize(mask))
+
+
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.skipif(kernel.extension is None, reason="the extension is not there")
+def test_threads_change_no_pixel(batch: int, set_threads: Callable[[int], None]) -> None:
+    mask = torch.from_numpy(circles(batch * 1600, 2100)).view(batch, 1600, 2100)
+    expected = np.stack([skimage.morphology.skeletonize(image) for image in mask.numpy()])
+    for threads in (1, 2, 3, 16):
+        set_threads(threads)
+        assert np.array_equal(skeletonize(mask).numpy(), expected), f"{threads} threads"
 
 
 @pytest.mark.skipif(kernel.extension is None, reason="the extension is not there")

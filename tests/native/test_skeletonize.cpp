@@ -1,5 +1,5 @@
-// test_skeletonize SEED COUNT [FIRST]: COUNT random masks thinned by every instruction set, whole and in bands, against a
-// loop over bytes.
+// test_skeletonize SEED COUNT [FIRST]: COUNT random masks thinned by every instruction set, whole and in bands, against
+// a loop over bytes.
 #include <algorithm>
 #include <cstdio>
 #include <utility>
@@ -90,8 +90,8 @@ bool equal(const Case& one, const Bytes& right, Guard guard, int instruction_set
         skeletonize({one.mask.masks(), out.data(), one.size.batch, one.size.height, one.size.width});
         const std::string wrong = complaint(out, one.size, right);
         if (!wrong.empty())
-            std::printf("%s, %s: %s: skeleton of %s, row stride %lld, %lld bands, halo %lld\n", name, how, wrong.c_str(),
-                        product(one.size).c_str(), static_cast<long long>(one.mask.stride_row),
+            std::printf("%s, %s: %s: skeleton of %s, row stride %lld, %lld bands, halo %lld\n", name, how,
+                        wrong.c_str(), product(one.size).c_str(), static_cast<long long>(one.mask.stride_row),
                         static_cast<long long>(one.bands), static_cast<long long>(one.halo));
         return wrong.empty();
     };
