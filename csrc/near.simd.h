@@ -68,10 +68,20 @@ Squares load(const uint16_t* numbers) {
 }
 
 // Distances within columns from those of the row before, in the direction of a pass.
-void pass(const uint8_t* mask, int64_t width, const uint8_t* before, uint8_t* after) {
+void pass(const uint8_t* mask, int64_t width, const uint8_t* __restrict before, uint8_t* __restrict after) {
     for (int64_t x = 0; x < width; ++x) {
         const uint8_t further = static_cast<uint8_t>(before[x] + (before[x] < farthest));
         after[x] = mask[x] ? 0 : further;
+    }
+}
+
+// The same in place, and the lesser ones of those and of `others`.
+void pass_and_join(const uint8_t* mask, int64_t width, uint8_t* __restrict passed, uint8_t* __restrict others) {
+    for (int64_t x = 0; x < width; ++x) {
+        const uint8_t further = static_cast<uint8_t>(passed[x] + (passed[x] < farthest));
+        const uint8_t distance = mask[x] ? 0 : further;
+        passed[x] = distance;
+        others[x] = distance < others[x] ? distance : others[x];
     }
 }
 
@@ -91,15 +101,18 @@ class Heights {
 
     // Of a row of distances within columns that are `farthest` behind the row's end too.
     void find(const uint8_t* distances, int64_t width) {
-        for (int64_t start = 0; start < width; start += stretch) {
-            uint16_t* heights = heights_ + start;
+        const int64_t stretches = (width + stretch - 1) / stretch;
+        for (int64_t x = 0; x < stretches * stretch; ++x) {
+            const uint16_t distance = distances[x], square = static_cast<uint16_t>(distance * distance);
+            heights_[x] = distance < farthest ? square : nowhere;
+        }
+        for (int64_t i = 0; i < stretches; ++i) {
             uint16_t least = nowhere;
             for (int64_t k = 0; k < stretch; ++k) {
-                const uint16_t distance = distances[start + k];
-                heights[k] = distance < farthest ? static_cast<uint16_t>(distance * distance) : nowhere;
+                const uint16_t height = heights_[i * stretch + k];
+                least = height < least ? height : least;
             }
-            for (int64_t k = 0; k < stretch; ++k) least = heights[k] < least ? heights[k] : least;
-            least_[(start + margin) / stretch] = least;
+            least_[i + margin / stretch] = least;
         }
     }
 

@@ -19,9 +19,9 @@ namespace {
 // Of sigma 5, cut off at the radius.
 void set_gaussian(double* gaussian) {
     double sum = 0;
-    for (int64_t i = -blur_radius; i <= blur_radius; ++i)
-        sum += gaussian[i + blur_radius] = std::exp(-static_cast<double>(i * i) / 50);
-    for (int64_t i = 0; i < blurred_rows; ++i) gaussian[i] /= sum;
+    for (int64_t i = 0; i <= blur_radius; ++i)
+        sum += (i ? 2 : 1) * (gaussian[i] = std::exp(-static_cast<double>(i * i) / 50));
+    for (int64_t i = 0; i <= blur_radius; ++i) gaussian[i] /= sum;
 }
 
 // 2 - 0.5^(d / 5) for all squared distances d^2 of 16 bits: the largest makes it 2 in float64.

@@ -27,10 +27,10 @@ struct RowErrors {
     int64_t foreground;
 };
 
-// What all rows share: a separable gaussian, and the weight of a background pixel by its squared distance in 16 bits.
+// What all rows share: a separable gaussian from its middle on, and the weight of a background pixel by its squared distance in 16 bits.
 constexpr int64_t blur_radius = 3, blurred_rows = 2 * blur_radius + 1;
 struct Weights {
-    double gaussian[blurred_rows];
+    double gaussian[blur_radius + 1];
     const double* background;
 };
 
@@ -48,7 +48,7 @@ inline int64_t padded(int64_t width) { return words_of(width) * 64 + 2 * margin;
 
 // Numbers of 64 bits that a band of rows needs: bytes for each row, and a few rows of predictions.
 inline int64_t weighing_words(int64_t rows, int64_t width) {
-    return (rows + blurred_rows + 6) * padded(width) / 8 + (blurred_rows + 1) * padded(width) + 1024;
+    return (rows + 3 * blurred_rows + 6) * padded(width) / 8 + (blurred_rows + 2) * padded(width) + 1024;
 }
 
 }  // namespace
