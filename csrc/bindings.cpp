@@ -77,6 +77,19 @@ int64_t checked_iterations(int64_t iterations) {
     return iterations;
 }
 
+Curves curves(uintptr_t points, uintptr_t lengths, int64_t count, uintptr_t corners, uintptr_t corner_counts) {
+    expect(count >= 0, "count must be at least 0");
+    // Tensors of no elements have no address.
+    Curves all = {optional<const Point>(points), optional<const int64_t>(lengths), count, optional<Point>(corners),
+                  optional<int64_t>(corner_counts)};
+    if (count) required<const int64_t>(lengths), required<int64_t>(corner_counts);
+    for (int64_t i = 0; i < count; ++i) {
+        expect(all.lengths[i] >= 0, "lengths must be at least 0");
+        if (all.lengths[i]) required<const Point>(points), required<Point>(corners);
+    }
+    return all;
+}
+
 Tolerance tolerance(double epsilon, bool segment) {
     expect(epsilon >= 0, "epsilon must be at least 0");
     return {epsilon, segment};
@@ -199,15 +212,11 @@ PYBIND11_MODULE(_C, module) {
     module.def(
         "approximate_polygons_cpu",
         [](uintptr_t points, uintptr_t lengths, int64_t count, double epsilon, bool segment, bool closed,
-           uintptr_t corners, uintptr_t corner_counts) -> int64_t {
-            expect(count >= 0, "count must be at least 0");
+           uintptr_t corners, uintptr_t corner_counts) {
+            const Curves task = curves(points, lengths, count, corners, corner_counts);
             const Tolerance allowed = tolerance(epsilon, segment);
-            if (count == 0) return 0;
-            // Curves of no points have no address either.
-            const Curves curves = {optional<const Point>(points), required<const int64_t>(lengths), count,
-                                   optional<Point>(corners), required<int64_t>(corner_counts)};
             const py::gil_scoped_release released;
-            return approximate_polygons_cpu(curves, allowed, closed);
+            return approximate_polygons_cpu(task, allowed, closed);
         },
         "points"_a, "lengths"_a, "count"_a, "epsilon"_a, "segment"_a, "closed"_a, "corners"_a, "corner_counts"_a);
     module.def(

@@ -173,7 +173,9 @@ def _as_array(images: Images, name: str) -> NDArray[Any]:
         raise TypeError(f"{name}: expected a NumPy array or a torch tensor, got {type(images).__name__}")
     # One order in memory, so that sums are rounded the same whatever the strides; writable and without negative strides
     # (NumPy calls those of a single row contiguous), as PyTorch asks of arrays.
-    return np.require(images if min(images.strides, default=0) >= 0 else images.copy(), requirements=["C", "W"])
+    array = np.require(images if min(images.strides, default=0) >= 0 else images.copy(), requirements=["C", "W"])
+    # Bytes viewed as bool may be 255, which NumPy adds up as 255.
+    return array.view(np.uint8) != 0 if array.dtype == np.bool_ else array
 
 
 def _predictions(values: NDArray[Any]) -> NDArray[Any]:

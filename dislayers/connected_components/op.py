@@ -37,7 +37,7 @@ def connected_components(mask: Tensor, connectivity: int = 8) -> tuple[Tensor, T
         count: int64 (...), components of each image. :func:`component_sizes` gives their numbers of pixels.
 
     Raises:
-        TypeError: mask is neither bool nor uint8.
+        TypeError: mask is neither bool nor uint8, or connectivity is no int.
         ValueError: mask has fewer than two dimensions, or connectivity is neither 4 nor 8.
 
     Numerics:
@@ -49,6 +49,7 @@ def connected_components(mask: Tensor, connectivity: int = 8) -> tuple[Tensor, T
         (Rosenfeld and Pfaltz, 1966).
     """
     check.mask("mask", mask)
+    check.count("connectivity", connectivity)
     if connectivity not in (4, 8):
         raise ValueError(f"connectivity must be 4 or 8, got {connectivity!r}")
     labels, count = _connected_components(mask, connectivity)

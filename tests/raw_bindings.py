@@ -1,0 +1,206 @@
+"""Random calls of ``dislayers._C``: ``python -m tests.raw_bindings SEED COUNT [FIRST]``.
+
+Each has memory of its own, and sizes and strides that stay in it, which a binding cannot know. A call either has one
+wrong argument, which must be refused, or must return and write nothing but its outputs. It is printed before it is
+made, so that the last line tells of a crash.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dislayers import _C
+
+MARGIN, CANARY = 64, 0xA5
+MOST = 2**63 - 1
+SIDES = (1, 2, 7, 17, 63, 64, 65, 130)
+Arguments = dict[str, Any]
+
+
+class Memory:
+    """Random images of one size, and room for what is made of them, between margins."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.stretches: list[NDArray[np.uint8]] = []
+        self.size = random.randint(1, 3), random.choice(SIDES), random.choice(SIDES)
+        self.pixels = math.prod(self.size)
+
+    def room(self, count: int) -> int:
+        """The address of so many bytes."""
+        self.stretches.append(np.full(count + 2 * MARGIN, CANARY, np.uint8))
+        return int(self.stretches[-1].ctypes.data) + MARGIN
+
+    def filled(self, content: NDArray[Any]) -> int:
+        address = self.room(content.nbytes)
+        self.stretches[-1][MARGIN:-MARGIN] = content.reshape(-1).view(np.uint8)
+        return address
+
+    def margins_are_intact(self) -> bool:
+        return all((s[:MARGIN] == CANARY).all() and (s[-MARGIN:] == CANARY).all() for s in self.stretches)
+
+    def images(self, name: str, bytes_of_a_value: int = 1, optional: bool = False) -> Arguments:
+        """Rows and images apart, or the same for all; now and then from the last row up."""
+        if optional and self.coin():
+            return {name: 0, f"{name}_strides": (0, 0)}
+        batch, height, width = self.size
+        row = self.random.choice([width, width + 3, 0])
+        image = self.random.choice([(height - 1) * row + width, 0])
+        count = ((batch - 1) * image + (height - 1) * row + width) * bytes_of_a_value
+        of_seed = np.random.default_rng(self.random.getrandbits(32))
+        is_set = of_seed.integers(0, 100, count) < self.random.choice([0, 1, 50, 99, 100])
+        start = self.filled(of_seed.integers(1, 256, count, np.uint8) * is_set)
+        if self.random.random() < 0.2:
+            start, row = start + (height - 1) * row * bytes_of_a_value, -row
+        return {name: start, f"{name}_strides": (image, row)}
+
+    def coin(self) -> bool:
+        return self.random.random() < 0.5
+
+    def workers(self) -> Arguments:
+        sets = len(_C.instruction_sets())
+        return {"threads": self.random.choice([1, 2, 5, 10**6, MOST]), "instruction_set": self.random.randrange(sets)}
+
+    def tolerance(self) -> Arguments:
+        return {"epsilon": self.random.choice([0.0, 5e-324, 1.5, 1e308, math.inf]), "segment": self.coin()}
+
+    def iterations(self) -> int:
+        return self.random.choice([0, 1, 5, 40, 2**40])
+
+
+def dilate(m: Memory) -> Arguments:
+    masks = {**m.images("mask"), **m.images("within", optional=True), "out": m.room(m.pixels), "size": m.size}
+    return {**masks, "iterations": m.iterations(), "square": m.coin(), "flip": m.coin(), **m.workers()}
+
+
+def skeletonize(m: Memory) -> Arguments:
+    return {**m.images("mask"), "out": m.room(m.pixels), "size": m.size, **m.workers()}
+
+
+def connected_components(m: Memory) -> Arguments:
+    outputs = {"labels": m.room(4 * m.pixels), "counts": m.room(8 * m.size[0])}
+    return {**m.images("mask"), **outputs, "size": m.size, "diagonal": m.coin(), **m.workers()}
+
+
+def joint_histogram(m: Memory) -> Arguments:
+    value, bins = m.random.choice([1, 4, 8]), m.random.choice([1, 2, 256, 65536])
+    images = {**m.images("pred", value), "bytes_of_a_value": value, **m.images("gt")}
+    return {**images, "counts": m.room(16 * bins * m.size[0]), "size": m.size, "bins": bins, **m.workers()}
+
+
+def moments(m: Memory) -> Arguments:
+    return {**m.images("mask"), "sums": m.room(24 * m.size[0]), "size": m.size, **m.workers()}
+
+
+def distance_transform(m: Memory) -> Arguments:
+    outputs = {"distance": m.room(4 * m.pixels), "index": m.room(8 * m.pixels) if m.coin() else 0}
+    return {**m.images("mask"), **outputs, "size": m.size, **m.workers()}
+
+
+def contours(m: Memory) -> Arguments:
+    mask, (_, stride_row) = m.images("mask").values()
+    return {
+        "mask": mask,
+        "stride_row": stride_row,
+        "size": m.size[1:],
+        "instruction_set": m.workers()["instruction_set"],
+    }
+
+
+def approximate_polygons(m: Memory) -> Arguments:
+    lengths = np.array([m.random.randint(0, 9) for _ in range(m.random.randint(0, 4))] + [1])
+    points = np.array([m.random.randint(-20, 20) for _ in range(2 * lengths.sum())], np.int32)
+    curves = {"points": m.filled(points), "lengths": m.filled(lengths), "count": len(lengths)}
+    room = {"corners": m.room(points.nbytes), "corner_counts": m.room(lengths.nbytes)}
+    return {**curves, **m.tolerance(), "closed": m.coin(), **room}
+
+
+def human_correction_effort(m: Memory) -> Arguments:
+    masks = {**m.images("pred"), **m.images("truth"), **m.images("skeleton", optional=True)}
+    options = {"clicks": m.room(32 * m.size[0]), "size": m.size, "relax": m.iterations(), **m.tolerance()}
+    return {**masks, **options, **m.workers()}
+
+
+def weighted_f_measure(m: Memory) -> Arguments:
+    value = m.random.choice([1, 4, 8])
+    images = {**m.images("pred", value), "bytes_of_a_value": value, **m.images("gt")}
+    limits = np.array([m.random.choice([0.0, 1.0, -1.0, 255.0, 1e-310]) for _ in range(2 * m.size[0])])
+    beta = m.random.choice([1.0, 0.0, -1.0, math.nan, math.inf])
+    outputs = {"range": m.filled(limits), "beta_squared": beta, "scores": m.room(8 * m.size[0])}
+    return {**images, **outputs, "size": m.size, **m.workers()}
+
+
+BINDINGS = (
+    *(dilate, skeletonize, connected_components, joint_histogram, moments, distance_transform, contours),
+    *(approximate_polygons, human_correction_effort, weighted_f_measure),
+)
+
+NO_INTEGERS = (None, "1", 1.5, 2**64)
+TOO_LARGE = ((1, 2**60, 1), (1, 1, MOST), (2**41, 1, 1), (MOST, MOST, MOST), (2**32, 2**16, 2**16), (1, 1, 2**63))
+WRONG: dict[str, tuple[Any, ...]] = {
+    "size": (None, 1, (1, 1, 1, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0), (-1, 1, 1), (1, -1, -1), *TOO_LARGE),
+    "contours size": (None, (1, 1, 1), (0, 1), (1, -1), (2**60, 1), (1, MOST), (MOST, MOST), (2**16, 2**16)),
+    "threads": (0, -1, -MOST, *NO_INTEGERS),
+    "instruction_set": (-1, len(_C.instruction_sets()), 2**31, -(2**31), *NO_INTEGERS),
+    "iterations": (-1, 2**41, MOST, *NO_INTEGERS),
+    "relax": (-1, 2**41, MOST, *NO_INTEGERS),
+    "bins": (0, -1, 65537, 2**58, MOST, *NO_INTEGERS),
+    "bytes_of_a_value": (0, -1, 2, 16, MOST, *NO_INTEGERS),
+    "epsilon": (math.nan, -1.0, -math.inf, None, "1"),
+    "count": (-1, -MOST, *NO_INTEGERS),
+    "stride_row": NO_INTEGERS,
+    "beta_squared": (None, "1"),
+    **dict.fromkeys(("within", "skeleton", "index"), (-1, *NO_INTEGERS)),
+    **dict.fromkeys(("mask", "pred", "gt", "truth", "out", "labels", "counts", "sums"), (0, -1, *NO_INTEGERS)),
+    **dict.fromkeys(("distance", "clicks", "range", "scores"), (0, -1, *NO_INTEGERS)),
+    **dict.fromkeys(("points", "lengths", "corners", "corner_counts"), (0, -1, *NO_INTEGERS)),
+    **{f"{name}_strides": (1, (1,), (1, 1.5)) for name in ("mask", "within", "pred", "gt", "truth", "skeleton")},
+    **dict.fromkeys(("square", "flip", "diagonal", "segment", "closed"), ("yes",)),
+}
+
+
+def write_contours(found: Any, memory: Memory) -> None:
+    sizes = 8 * found.points, 8 * found.count, found.count, 8 * found.count
+    addresses = [memory.room(size) for size in sizes]
+    if found.count:
+        missing = memory.random.randrange(4)
+        must_refuse(found.write, *(0 if i == missing else address for i, address in enumerate(addresses)))
+    found.write(*addresses)
+
+
+def must_refuse(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    try:
+        function(*args, **kwargs)
+    except (TypeError, ValueError):
+        return
+    raise AssertionError("a wrong argument was taken")
+
+
+def run(seed: int, number: int) -> None:
+    random = Random(f"{seed} {number}")
+    memory, binding = Memory(random), BINDINGS[number % len(BINDINGS)]
+    function, arguments = getattr(_C, f"{binding.__name__}_cpu"), binding(memory)
+    wrong = random.choice(sorted(arguments)) if memory.coin() else ""
+    if wrong:
+        arguments[wrong] = random.choice(WRONG.get(f"{binding.__name__} {wrong}", WRONG[wrong]))
+    print(number, binding.__name__, arguments, f"wrong: {wrong}", flush=True)
+    if wrong:
+        must_refuse(function, **arguments)
+    else:
+        result = function(**arguments)
+        if binding is contours:
+            write_contours(result, memory)
+    assert memory.margins_are_intact(), "written outside an output"
+
+
+if __name__ == "__main__":
+    chosen, count, first = (*map(int, sys.argv[1:]), 0)[:3]
+    for case in range(first, first + count):
+        run(chosen, case)
