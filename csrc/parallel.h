@@ -4,8 +4,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -26,8 +26,8 @@ void for_each_task(int64_t tasks, int64_t threads, const Work& work) {
     for (int64_t i = 0; i < helpers; ++i) {
         try {
             others.emplace_back([&work, &next, i] { work(i + 1, next); });
-        } catch (const std::system_error&) {
-            break;  // the system has no thread left: those that run do the work
+        } catch (const std::exception&) {
+            break;  // the system has no thread or no memory for one: those that run do the work
         }
     }
     work(int64_t(0), next);
