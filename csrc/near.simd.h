@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "near.h"
+
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
@@ -13,8 +15,32 @@ namespace dislayers {
 namespace DISLAYERS_INSTRUCTION_SET {
 namespace {
 
-constexpr int64_t farthest = 255;
+constexpr uint8_t farthest = 255;
 constexpr uint16_t nowhere = 65535;
+
+// Hands out stretches of a workspace, each aligned for vectors.
+class Room {
+   public:
+    explicit Room(int64_t* words) : next_(reinterpret_cast<unsigned char*>(words)) {}
+
+    template <typename T>
+    T* take(int64_t count) {
+        T* taken = reinterpret_cast<T*>(next_);
+        next_ += (count * static_cast<int64_t>(sizeof(T)) + 63) / 64 * 64;
+        return taken;
+    }
+
+    // Whole words of 64 pixels with a margin on both sides, all of one value.
+    template <typename T>
+    T* take_row(int64_t width, T value) {
+        T* taken = take<T>(padded(width));
+        for (int64_t x = 0; x < padded(width); ++x) taken[x] = value;
+        return taken + margin;
+    }
+
+   private:
+    unsigned char* next_;
+};
 
 #if defined(__AVX512BW__)
 using Squares = uint16_t __attribute__((vector_size(64)));
@@ -75,7 +101,7 @@ void pass(const uint8_t* mask, int64_t width, const uint8_t* __restrict before, 
     }
 }
 
-// The same in place, and the lesser ones of those and of `others`.
+// The same in place; `others` become the lesser ones of the two.
 void pass_and_join(const uint8_t* mask, int64_t width, uint8_t* __restrict passed, uint8_t* __restrict others) {
     for (int64_t x = 0; x < width; ++x) {
         const uint8_t further = static_cast<uint8_t>(passed[x] + (passed[x] < farthest));
@@ -85,18 +111,57 @@ void pass_and_join(const uint8_t* mask, int64_t width, uint8_t* __restrict passe
     }
 }
 
+// Distances within columns of the rows [first, end) of an image.
+class Distances {
+   public:
+    Distances(int64_t first, int64_t end, int64_t width, Room& room)
+        : first_(first), end_(end), ready_(first), width_(width), passed_(room.take_row(width, farthest)) {
+        rows_ = room.take_row(width, farthest);
+        for (int64_t row = first + 1; row < end; ++row) room.take_row(width, farthest);
+    }
+
+    // Passes over the rows upwards. `above` and `below` have each column's nearest row of those before and behind.
+    void start(const uint8_t* mask, int64_t stride, const int32_t* above, const int32_t* below) {
+        mask_ = mask;
+        stride_ = stride;
+        const int32_t before = static_cast<int32_t>(first_ - 1), behind = static_cast<int32_t>(end_);
+        for (int64_t x = 0; x < width_; ++x) passed_[x] = saturated(below[x] - behind);
+        for (int64_t row = end_ - 1; row >= first_; --row)
+            pass(mask + row * stride, width_, row + 1 < end_ ? of(row + 1) : passed_, found(row));
+        for (int64_t x = 0; x < width_; ++x) passed_[x] = saturated(before - above[x]);
+    }
+
+    // Passes downwards, up to a row or the last one.
+    void complete(int64_t row) {
+        for (; ready_ < end_ && ready_ <= row; ++ready_)
+            pass_and_join(mask_ + ready_ * stride_, width_, passed_, found(ready_));
+    }
+
+    bool has(int64_t row) const { return row >= first_ && row < end_; }
+
+    const uint8_t* of(int64_t row) const { return rows_ + (row - first_) * padded(width_); }
+
+   private:
+    uint8_t* found(int64_t row) { return rows_ + (row - first_) * padded(width_); }
+
+    static uint8_t saturated(int32_t distance) {
+        return distance < int32_t(farthest) ? static_cast<uint8_t>(distance) : farthest;
+    }
+
+    const int64_t first_, end_;
+    int64_t ready_, width_, stride_ = 0;
+    uint8_t *passed_, *rows_;
+    const uint8_t* mask_ = nullptr;
+};
+
 // A row's squared distances within columns, and the least of each `stretch` of them; around both lies nothing.
 class Heights {
    public:
-    static constexpr int64_t stretch = 16, margin = farthest / stretch * stretch + 4 * stretch;
-
-    static int64_t count(int64_t width) { return (width + stretch - 1) / stretch * stretch + 2 * margin; }
-    static int64_t least_count(int64_t width) { return count(width) / stretch; }
-
-    Heights(int64_t width, uint16_t* heights, uint16_t* least)
-        : heights_(heights + margin), least_(least) {
-        memset(heights, 255, static_cast<size_t>(count(width)) * sizeof(uint16_t));
-        memset(least, 255, static_cast<size_t>(least_count(width)) * sizeof(uint16_t));
+    Heights(int64_t width, Room& room)
+        : heights_(room.take<uint16_t>(heights_of(width))), least_(room.take<uint16_t>(heights_of(width) / stretch)) {
+        for (int64_t x = 0; x < heights_of(width); ++x) heights_[x] = nowhere;
+        for (int64_t i = 0; i < heights_of(width) / stretch; ++i) least_[i] = nowhere;
+        heights_ += around;
     }
 
     // Of a row of distances within columns that are `farthest` behind the row's end too.
@@ -112,7 +177,7 @@ class Heights {
                 const uint16_t height = heights_[i * stretch + k];
                 least = height < least ? height : least;
             }
-            least_[i + margin / stretch] = least;
+            least_[i + around / stretch] = least;
         }
     }
 
@@ -143,8 +208,8 @@ class Heights {
     // Of the columns more than `reach` and up to `reach + stretch` away from pixels of a vector, or a few more.
     uint16_t least_around(int64_t x, int64_t reach) const {
         constexpr int64_t count = (lanes + 2 * stretch - 2) / stretch;
-        const uint16_t* left = least_ + (margin + x - reach - stretch) / stretch;
-        const uint16_t* right = least_ + (margin + x + reach + 1) / stretch;
+        const uint16_t* left = least_ + (around + x - reach - stretch) / stretch;
+        const uint16_t* right = least_ + (around + x + reach + 1) / stretch;
         uint16_t least = nowhere;
         for (int64_t k = 0; k < count; ++k) {
             least = left[k] < least ? left[k] : least;

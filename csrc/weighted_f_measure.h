@@ -2,10 +2,12 @@
 //
 // The error of a pixel is |p - t|. A foreground pixel counts with its own error or with the blurred error around it,
 // whichever is less; in the blur a background pixel stands for the foreground pixel nearest to it. A background pixel
-// counts with its error times a weight that grows with its distance from the foreground. So only pixels with an error
-// need anything, and a distance or a nearest pixel only near them.
+// counts with its error times a weight that grows with its distance from the foreground, and stays 2 in float64 from a
+// distance of 255 on but for its last bits. So only pixels with an error need anything, and a distance or a nearest
+// pixel only near them.
 #pragma once
 
+#include "near.h"
 #include "nearest.h"
 
 namespace dislayers {
@@ -27,7 +29,8 @@ struct RowErrors {
     int64_t foreground;
 };
 
-// What all rows share: a separable gaussian from its middle on, and the weight of a background pixel by its squared distance in 16 bits.
+// What all rows share: a separable gaussian from its middle on, and the weights of background pixels by their squared
+// distances in 16 bits.
 constexpr int64_t blur_radius = 3, blurred_rows = 2 * blur_radius + 1;
 struct Weights {
     double gaussian[blur_radius + 1];
@@ -40,15 +43,10 @@ inline Sought foreground(const WeightedF& task) {
     return {task.truth, task.batch, task.height, task.width, true};
 }
 
-inline int64_t words_of(int64_t width) { return (width + 63) / 64; }
-
-// A row of the workspace has whole words of pixels, and a margin on both sides.
-constexpr int64_t margin = 64;
-inline int64_t padded(int64_t width) { return words_of(width) * 64 + 2 * margin; }
-
-// Numbers of 64 bits that a band of rows needs: bytes for each row, and a few rows of predictions.
+// Numbers of 64 bits that a band of rows needs: bytes for each of its rows, and numbers for those in the blur's window.
 inline int64_t weighing_words(int64_t rows, int64_t width) {
-    return (rows + 3 * blurred_rows + 6) * padded(width) / 8 + (blurred_rows + 2) * padded(width) + 1024;
+    const int64_t of_bytes = rows + 3 * blurred_rows, of_numbers = blurred_rows + 2, lines = 8 * 40;
+    return (of_bytes / 8 + 1 + of_numbers) * padded(width) + heights_of(width) / 2 + 4 * words_of(width) + lines;
 }
 
 }  // namespace
