@@ -24,7 +24,9 @@ inline Sought false_pixels(const DistanceTransform& task) {
 inline int64_t too_far(const DistanceTransform& task) { return task.height + task.width; }
 
 // Numbers of 64 bits that a band of rows needs.
-inline int64_t band_words(int64_t rows, int64_t width) { return (rows + 1) * row_stride(width) / 2 + 5 * row_stride(width); }
+inline int64_t band_words(int64_t rows, int64_t width) {
+    return (rows + 1) * row_stride(width) / 2 + 5 * row_stride(width);
+}
 
 }  // namespace
 

@@ -52,7 +52,7 @@ struct Best {
     typename Vector<T>::type height, column;
 };
 
-// From the nearest sought row of each column before `row`, in the direction of a pass, to that once `row` has been passed.
+// From the nearest sought row of each column before `row`, in the direction of a pass, to that once `row` was passed.
 void pass(const Sought& sought, int64_t image, int64_t row, const int32_t* before, int32_t* after) {
     const uint8_t* mask = row_of(sought.masks, image, row);
     const int32_t here = static_cast<int32_t>(row);
@@ -103,7 +103,7 @@ Best<T> search(const T* heights, int64_t first, int64_t last, typename Vector<T>
     return best;
 }
 
-// Squared distances and best columns of a row, in vectors of pixels [first, last) for which wanted(first, last) is true.
+// Squared distances and best columns of a row, in vectors of pixels [first, last) where wanted(first, last) is true.
 // Every `gap`-th pixel's best column is known, then that of every `gap / lanes`-th and so on; `bounds` has room for two
 // such rows.
 template <typename T, typename Wanted>

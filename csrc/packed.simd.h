@@ -16,8 +16,12 @@ namespace {
 // As many words as one register holds, and the same moved by one word: b after a.
 #if defined(__AVX512F__)
 using Vector = uint64_t __attribute__((vector_size(64)));
-inline Vector word_before(Vector a, Vector b) { return (Vector)_mm512_maskz_alignr_epi64(0xff, (__m512i)b, (__m512i)a, 7); }
-inline Vector word_after(Vector a, Vector b) { return (Vector)_mm512_maskz_alignr_epi64(0xff, (__m512i)b, (__m512i)a, 1); }
+inline Vector word_before(Vector a, Vector b) {
+    return (Vector)_mm512_maskz_alignr_epi64(0xff, (__m512i)b, (__m512i)a, 7);
+}
+inline Vector word_after(Vector a, Vector b) {
+    return (Vector)_mm512_maskz_alignr_epi64(0xff, (__m512i)b, (__m512i)a, 1);
+}
 [[maybe_unused]] bool any(Vector a) { return _mm512_test_epi64_mask((__m512i)a, (__m512i)a) != 0; }
 #elif defined(__AVX2__)
 using Vector = uint64_t __attribute__((vector_size(32)));

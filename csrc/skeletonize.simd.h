@@ -52,7 +52,7 @@ void for_each_block(const Frame& frame, uint64_t blocks, const Visit& visit) {
     }
 }
 
-// Puts into `gone` what a row loses in these blocks, and into `touched` which blocks lose a pixel or lie next to a pixel
+// Puts into `gone` what a row loses in these blocks, and into `touched` which blocks lose a pixel or lie by a pixel
 // that goes. Returns which lose a pixel.
 uint64_t find_gone(const Frame& frame, const uint64_t* row, uint64_t blocks, bool first, uint64_t* gone,
                    uint64_t& touched) {
