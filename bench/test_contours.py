@@ -14,13 +14,13 @@ from torch.nn.functional import interpolate
 
 import dislayers
 from bench.measure import measure
+from bench.official.human_correction_effort import OPENCV_DISTANCE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZE = (2500, 3100)
 EPSILON = 2.0
 # What approxPolyDP of the installed OpenCV measures.
-DISTANCE = "segment" if tuple(map(int, cv2.__version__.split(".")[:2])) >= (4, 13) else "line"
 
 
 def _find(mask: Tensor) -> Any:
@@ -59,7 +59,7 @@ def test_approximate_polygons(benchmark: BenchmarkFixture, kind: str, implementa
     curves = _find(picture(kind))
 
     def ours() -> Tensor:
-        return dislayers.approximate_polygons(points, lengths, EPSILON, True, DISTANCE).points
+        return dislayers.approximate_polygons(points, lengths, EPSILON, True, OPENCV_DISTANCE).points
 
     def theirs() -> list[Any]:
         return [cv2.approxPolyDP(curve, EPSILON, True) for curve in curves]

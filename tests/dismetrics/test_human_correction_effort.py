@@ -1,4 +1,4 @@
-"""HCE: clicks counted by hand, and a plain reading of the algorithm with OpenCV's own polygons."""
+"""HCE: clicks counted by hand, by the official loops, and by the reference."""
 
 import warnings
 
@@ -8,17 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skimage.morphology import skeletonize
 from torch import Tensor
 
 import dislayers
+from bench.official import human_correction_effort as official
 from dismetrics import human_correction_effort
 from dismetrics.human_correction_effort import human_correction_effort_of, kernel, reference
 from dismetrics.pairs import Pair
 from tests.harness import Op, check_op
-
-OPENCV_DISTANCE = "segment" if tuple(map(int, cv2.__version__.split(".")[:2])) >= (4, 13) else "line"
-CROSS = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
 
 
 def mask(*boxes, size=(120, 120)):
@@ -104,73 +101,10 @@ def blobs(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(pair=blobs(), relax=st.integers(0, 5), epsilon=st.sampled_from([1.0, 2.0]))
-def test_equal_to_a_plain_reading(pair, relax, epsilon):
-    expected = plain_reading(*pair, relax, epsilon)
-    assert human_correction_effort(*pair, relax, epsilon, OPENCV_DISTANCE)[:4] == expected
-
-
-def plain_reading(pred, gt, relax, epsilon):
-    """Pixel by pixel, on sets of coordinates."""
-    height, width = gt.shape
-    everywhere = {(row, column) for row in range(height) for column in range(width)}
-    found, truth, bones = (set(map(tuple, np.argwhere(image).tolist())) for image in (pred, gt, skeletonize(gt)))
-    core = found | truth
-    for _ in range(relax):
-        core = {p for p in core if all(q in core or q not in everywhere for q in neighbours(p))}
-    false, missed = found - truth, truth - found
-    fp, fn = false & core, missed & core
-    for _ in range(relax):
-        fp, fn = grown(fp) & false, grown(fn) & missed
-    fn |= bones - found
-    right = found & truth
-    fp_clicks = plain_clicks(fp, grown(right | fn), gt.shape, epsilon)
-    return *fp_clicks, *plain_clicks(fn, grown(everywhere - right - fp - fn), gt.shape, epsilon)
-
-
-def neighbours(pixel):
-    return [(pixel[0] + down, pixel[1] + right) for down, right in CROSS]
-
-
-def grown(pixels):
-    return {q for p in pixels for q in neighbours(p)}
-
-
-def plain_clicks(wrong, border, shape, epsilon):
-    if len(wrong) == shape[0] * shape[1]:
-        return 0, 0
-    image = np.zeros(shape, np.uint8)
-    for pixel in wrong:
-        image[pixel] = 1
-    contours, _ = cv2.findContours(image, cv2.RETR_TREE, cv2.CHAIN_APPROX_NONE)
-    visited, points = set(), 0
-    for contour in contours:
-        lines = [[]]
-        for column, row in contour[:, 0].tolist():
-            if (row, column) in border and (row, column) not in visited:
-                visited.add((row, column))
-                lines[-1].append((column, row))
-            elif lines[-1]:
-                lines.append([])
-        lines = [line for line in lines if line]
-        if len(lines) > 1:
-            (x, y), (end_x, end_y) = lines[0][0], lines[-1][-1]
-            if max(abs(x - end_x), abs(y - end_y)) == 1:
-                lines[-1] += reversed(lines.pop(0))
-        points += sum(len(cv2.approxPolyDP(np.array(line, np.int32)[:, None], epsilon, False)) for line in lines)
-    return points, sum(not component & visited for component in components(wrong))
-
-
-def components(pixels):
-    left = set(pixels)
-    while left:
-        component, waiting = set(), [left.pop()]
-        while waiting:
-            row, column = waiting.pop()
-            component.add((row, column))
-            near = {(row + down, column + right) for down in (-1, 0, 1) for right in (-1, 0, 1)} & left
-            left -= near
-            waiting += near
-        yield component
+def test_equal_to_the_official_loops(pair, relax, epsilon):
+    pred, gt = (image.astype(np.uint8) * 255 for image in pair)
+    expected = official.human_correction_effort(pred, gt, relax, epsilon)
+    assert human_correction_effort(*pair, relax, epsilon, official.OPENCV_DISTANCE) == expected
 
 
 def of_masks(pred: Tensor, gt: Tensor, relax: int = 1, distance: str = "line") -> Tensor:
