@@ -31,22 +31,36 @@ Vector cross(const uint64_t* words, int64_t stride) {
     return dilated(column, centre, word_before(previous, centre), word_after(centre, following), 1, 64);
 }
 
-// Up to `iterations` dilations of `now` within another plane, or within a row if its stride is 0. `now` and `next` are
-// swapped after each.
+// Dilates the words of a row within others; true if there is more of it then.
+bool dilate_row(const Frame& frame, const uint64_t* now, const uint64_t* within, uint64_t* next) {
+    Vector added{};
+    for (int64_t word = 0; word < frame.packed; word += vector_words) {
+        const Vector after = cross(now + word, frame.stride) & load(within + word);
+        added |= after ^ load(now + word);
+        at(next + word) = after;
+    }
+    return any(added);
+}
+
+// Up to `iterations` dilations of `now` within another plane, or within a row if its stride is 0. `next` is lost. A few
+// dilations go down the image together, each a row behind the one before it, while the rows are in the cache.
 void dilate(const Frame& frame, uint64_t*& now, uint64_t*& next, const uint64_t* within, int64_t within_stride,
             int64_t iterations) {
+    constexpr int64_t most = 8;
     bool grown = true;
-    for (int64_t done = 0; done < iterations && grown; ++done) {
-        Vector added{};
-        for (int64_t row = 0; row < frame.height; ++row)
-            for (int64_t word = 0; word < frame.packed; word += vector_words) {
-                const int64_t i = frame.first_pixel + row * frame.stride + word;
-                const Vector after = cross(now + i, frame.stride) & load(within + row * within_stride + word);
-                added |= after ^ load(now + i);
-                at(next + i) = after;
+    for (int64_t left = iterations; left > 0 && grown; left -= most) {
+        const int64_t together = left < most ? left : most;
+        grown = false;
+        for (int64_t front = 0; front < frame.height + together - 1; ++front)
+            for (int64_t step = 0; step < together; ++step) {
+                const int64_t row = front - step, first = frame.first_pixel + row * frame.stride;
+                if (row < 0 || row >= frame.height) continue;
+                const uint64_t* const from = step % 2 ? next : now;
+                uint64_t* const to = step % 2 ? now : next;
+                const bool more = dilate_row(frame, from + first, within + row * within_stride, to + first);
+                grown |= more && step == together - 1;
             }
-        grown = any(added);
-        swap(now, next);
+        if (together % 2) swap(now, next);
     }
 }
 
@@ -64,26 +78,28 @@ void relax(const EffortPlanes& planes, const uint64_t* background, uint64_t*& wr
 
 }  // namespace
 
-// Packs the masks of an image; false where nothing is missed, so that no skeleton is needed.
+// Packs the masks of an image, with their false positives and negatives, and in scratch plane 0 what is neither;
+// `missed` is false where nothing is missed, so that no skeleton is needed.
 void pack_effort(const Effort& task, int64_t image, EffortPlanes& planes, bool& missed) {
     const Frame& frame = planes.frame;
-    const auto packed = [&](const Masks& images, uint64_t* plane) {
-        pack_plane(row_of(images, image, 0), images.stride_row, frame, plane);
-    };
-    packed(task.pred, planes.pred);
-    packed(task.truth, planes.truth);
-    uint64_t* const empty[] = {planes.false_positive, planes.false_negative, planes.scratch[0], planes.scratch[1],
-                               planes.scratch[2]};
-    for (uint64_t* plane : empty) std::memset(plane, 0, static_cast<size_t>(frame.words) * sizeof(uint64_t));
+    uint64_t* const all[] = {planes.pred, planes.truth, planes.false_positive, planes.false_negative,
+                             planes.scratch[0], planes.scratch[1], planes.scratch[2]};
+    for (uint64_t* plane : all) clear_frame(frame, plane);
     for (int64_t i = 0; i < frame.packed; ++i) planes.inside[i] = low_bits<uint64_t>(frame.width - 64 * i);
     Vector every_missed{};
-    for_each_vector(frame, [&](int64_t i, int64_t) {
-        i += frame.first_pixel;
-        const Vector pred = load(planes.pred + i), truth = load(planes.truth + i);
-        at(planes.false_positive + i) = pred & ~truth;
-        at(planes.false_negative + i) = truth & ~pred;
-        every_missed |= truth & ~pred;
-    });
+    for (int64_t row = 0; row < frame.height; ++row) {
+        const int64_t first = frame.first_pixel + row * frame.stride;
+        pack_row(row_of(task.pred, image, row), frame.width, 0, planes.pred + first, frame.packed);
+        pack_row(row_of(task.truth, image, row), frame.width, 0, planes.truth + first, frame.packed);
+        for (int64_t word = 0; word < frame.packed; word += vector_words) {
+            const int64_t i = first + word;
+            const Vector pred = load(planes.pred + i), truth = load(planes.truth + i);
+            at(planes.false_positive + i) = pred & ~truth;
+            at(planes.false_negative + i) = truth & ~pred;
+            at(planes.scratch[0] + i) = ~(pred | truth) & load(planes.inside + word);
+            every_missed |= truth & ~pred;
+        }
+    }
     missed = any(every_missed);
 }
 
@@ -99,13 +115,8 @@ void skeleton_of_truth(const Effort& task, int64_t image, EffortPlanes& planes) 
 
 // Leaves of the false positives and negatives what is not thin.
 void relax_both(const Effort& task, EffortPlanes& planes) {
-    const Frame& frame = planes.frame;
     uint64_t*& background = planes.scratch[0];
-    for_each_vector(frame, [&](int64_t i, int64_t word) {
-        const Vector known = load(planes.pred + frame.first_pixel + i) | load(planes.truth + frame.first_pixel + i);
-        at(background + frame.first_pixel + i) = ~known & load(planes.inside + word);
-    });
-    dilate(frame, background, planes.scratch[1], planes.inside, 0, task.relax);
+    dilate(planes.frame, background, planes.scratch[1], planes.inside, 0, task.relax);
     relax(planes, background, planes.false_positive, planes.scratch[1], planes.scratch[2], task.relax);
     relax(planes, background, planes.false_negative, planes.scratch[1], planes.scratch[2], task.relax);
 }
