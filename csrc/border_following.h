@@ -99,15 +99,18 @@ class Borders {
 
     // Each step of a border passes at least one edge of a pixel, so there are no more steps than edges.
     void count_runs() {
-        const int64_t words = frame.height * frame.stride;
-        runs_before = std::unique_ptr<int32_t[]>(new int32_t[static_cast<size_t>(words)]);
+        runs_before = std::unique_ptr<int32_t[]>(new int32_t[static_cast<size_t>(frame.height * frame.stride + 1)]);
         int64_t runs = 0, flat_edges = 0;
-        for (int64_t i = 0; i < words; ++i) {
-            const uint64_t word = pixels[i];
-            runs_before[i] = static_cast<int32_t>(runs);
-            if (word == 0) continue;
-            runs += count_bits(ends(i));
-            flat_edges += count_bits(word & ~pixels[i - frame.stride]) + count_bits(word & ~pixels[i + frame.stride]);
+        for (int64_t row = 0; row < frame.height; ++row) {
+            const int64_t first = row * frame.stride;
+            for (int64_t i = first; i < first + frame.packed; ++i) {
+                const uint64_t word = pixels[i];
+                runs_before[i] = static_cast<int32_t>(runs);
+                if (word == 0) continue;
+                runs += count_bits(ends(i));
+                flat_edges += count_bits(word & ~pixels[i - frame.stride]) + count_bits(word & ~pixels[i + frame.stride]);
+            }
+            runs_before[first + frame.stride] = static_cast<int32_t>(runs);
         }
         // The last one is written where a pixel has no such edge.
         edges = std::vector<Run>(static_cast<size_t>(runs) + 1);
@@ -116,9 +119,9 @@ class Borders {
     }
 
     void scan(int64_t row) {
-        const int64_t first = row * frame.stride, before = runs_before[first];
+        const int64_t first = row * frame.stride, before = runs_before[first], after = runs_before[first + frame.stride];
         int64_t run = before;
-        for (int64_t word = first; word < first + frame.packed; ++word)
+        for (int64_t word = first; run < after; ++word)
             for (uint64_t left = pixels[word] ? ends(word) : 0; left; left &= left - 1, ++run) {
                 const int64_t end = 64 * word + lowest_bit(left);
                 if (!edges[run].left) {
