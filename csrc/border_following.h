@@ -108,7 +108,8 @@ class Borders {
                 runs_before[i] = static_cast<int32_t>(runs);
                 if (word == 0) continue;
                 runs += count_bits(ends(i));
-                flat_edges += count_bits(word & ~pixels[i - frame.stride]) + count_bits(word & ~pixels[i + frame.stride]);
+                flat_edges += count_bits(word & ~pixels[i - frame.stride]);
+                flat_edges += count_bits(word & ~pixels[i + frame.stride]);
             }
             runs_before[first + frame.stride] = static_cast<int32_t>(runs);
         }
@@ -119,7 +120,8 @@ class Borders {
     }
 
     void scan(int64_t row) {
-        const int64_t first = row * frame.stride, before = runs_before[first], after = runs_before[first + frame.stride];
+        const int64_t first = row * frame.stride, before = runs_before[first];
+        const int64_t after = runs_before[first + frame.stride];
         int64_t run = before;
         for (int64_t word = first; run < after; ++word)
             for (uint64_t left = pixels[word] ? ends(word) : 0; left; left &= left - 1, ++run) {
