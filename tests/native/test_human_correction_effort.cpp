@@ -169,9 +169,9 @@ bool holds(uint64_t seed, int64_t number) {
     }
     const Batch pred(random, preds), truth(random, truths), skeleton(random, skeletons);
     Guarded out(32 * batch, Guard::after);
-    const Tolerance tolerance = {static_cast<double>(random.between(0, 8)) / 2, random.one_in(2)};
+    const Tolerance tolerance = {static_cast<double>(random.between(0, 12)) / 2, random.one_in(2)};
     const Masks known = given ? skeleton.images : Masks{nullptr, 0, 0};
-    const Effort task = {pred.images, truth.images, known, batch, height, width, random.between(0, 8), tolerance,
+    const Effort task = {pred.images, truth.images, known, batch, height, width, random.between(0, 12), tolerance,
                          reinterpret_cast<int64_t*>(out.data())};
     std::vector<int64_t> right;
     for (int64_t i = 0; i < batch; ++i)
