@@ -8,6 +8,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from dislayers._runtime.backend import Implementation
 
 _RECORD = Path(__file__).parent.parent / "_C.json"
 
@@ -56,6 +62,14 @@ def missing_kernel(name: str) -> Callable[[str], str]:
     return why
 
 
-def missing_on_cpu(name: str) -> Callable[[str], str]:
-    """The same for a kernel for the CPU that is also given copies of what lies on a GPU."""
-    return lambda device: missing_kernel(name)("cpu")
+def for_cpu(name: str, run: Callable[..., Any]) -> Implementation:
+    """A compiled kernel for the CPU, ``<name>_cpu``, which is given copies of tensors that lie on a GPU."""
+
+    def run_on_cpu(*args: Any) -> Any:
+        device = next(x.device for x in args if isinstance(x, Tensor))
+        if device.type == "cpu":
+            return run(*args)
+        outputs = run(*(x.cpu() if isinstance(x, Tensor) else x for x in args))
+        return tree_map(lambda x: x.to(device), outputs)
+
+    return Implementation("native", run_on_cpu, lambda device: missing_kernel(name)("cpu"))

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from dislayers._runtime import check
-from dislayers._runtime.backend import Implementation
 from dislayers._runtime.library import register
-from dislayers._runtime.native import missing_kernel
+from dislayers._runtime.native import for_cpu
 from dislayers.connected_components import kernel, reference
 
 
@@ -20,7 +19,7 @@ _connected_components = register(
     "dislayers::connected_components(Tensor mask, int connectivity) -> (Tensor, Tensor)",
     reference.connected_components,
     _fake,
-    kernels=[Implementation("native", kernel.connected_components, missing_kernel("connected_components"))],
+    kernels=[for_cpu("connected_components", kernel.connected_components)],
     backward=None,
 )
 
@@ -41,8 +40,8 @@ def connected_components(mask: Tensor, connectivity: int = 8) -> tuple[Tensor, T
         ValueError: mask has fewer than two dimensions, or connectivity is neither 4 nor 8.
 
     Numerics:
-        Exact and deterministic. Images of a batch run on threads. There is no CUDA kernel yet: on a GPU plain PyTorch
-        runs, and looks after each iteration whether it is done.
+        Exact and deterministic. Images of a batch run on threads. There is no CUDA kernel yet: masks on a
+        GPU are copied to the CPU.
 
     Source:
         The numbers of scikit-image's ``label(mask, connectivity=1 or 2)``; union-find over runs of two scans

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from dislayers._runtime import check
-from dislayers._runtime.backend import Implementation
 from dislayers._runtime.library import register
-from dislayers._runtime.native import missing_on_cpu
+from dislayers._runtime.native import for_cpu
 from dislayers.contours import kernel, reference
 
 Distance = Literal["line", "segment"]
@@ -61,7 +60,7 @@ _contours = register(
     "dislayers::contours(Tensor mask) -> (Tensor, Tensor, Tensor, Tensor)",
     reference.contours,
     _fake_contours,
-    kernels=[Implementation("native", kernel.contours, missing_on_cpu("contours"))],
+    kernels=[for_cpu("contours", kernel.contours)],
     backward=None,
 )
 _approximate_polygons = register(
@@ -69,7 +68,7 @@ _approximate_polygons = register(
     " -> (Tensor, Tensor)",
     reference.approximate_polygons,
     _fake_polygons,
-    kernels=[Implementation("native", kernel.approximate_polygons, missing_on_cpu("approximate_polygons"))],
+    kernels=[for_cpu("approximate_polygons", kernel.approximate_polygons)],
     backward=None,
 )
 

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from dislayers._runtime import check
-from dislayers._runtime.backend import Implementation
 from dislayers._runtime.library import register
-from dislayers._runtime.native import missing_kernel
+from dislayers._runtime.native import for_cpu
 from dislayers.distance_transform import kernel, reference
 
 
@@ -22,19 +21,18 @@ def _fake_indices(mask: Tensor) -> tuple[Tensor, Tensor]:
     return _fake(mask), mask.new_empty(mask.shape, dtype=torch.int64)
 
 
-_missing = missing_kernel("distance_transform")
 _distance_transform = register(
     "dislayers::distance_transform(Tensor mask) -> Tensor",
     reference.distance_transform,
     _fake,
-    kernels=[Implementation("native", kernel.distance_transform, _missing)],
+    kernels=[for_cpu("distance_transform", kernel.distance_transform)],
     backward=None,
 )
 _distance_transform_indices = register(
     "dislayers::distance_transform_indices(Tensor mask) -> (Tensor, Tensor)",
     reference.distance_transform_indices,
     _fake_indices,
-    kernels=[Implementation("native", kernel.distance_transform_indices, _missing)],
+    kernels=[for_cpu("distance_transform", kernel.distance_transform_indices)],
     backward=None,
 )
 
@@ -70,7 +68,7 @@ def distance_transform(mask: Tensor, return_indices: bool = False) -> Tensor | t
         Squared distances are exact integers, roots correctly rounded: the float32 nearest to SciPy's float64. Indices
         are SciPy's: of equally near pixels that with the smallest column, then with the smallest row. Deterministic.
         Images of a batch, and bands of rows of each, run on threads; memory beside the results is less than a byte a
-        pixel. There is no CUDA kernel yet: on a GPU plain PyTorch runs.
+        pixel. There is no CUDA kernel yet: masks on a GPU are copied to the CPU.
 
     Source:
         Meijster, Roerdink and Hesselink (2000): columns, then rows. Rows here take the minima of a totally monotone

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from dislayers._runtime import check
-from dislayers._runtime.backend import Implementation
 from dislayers._runtime.library import register
-from dislayers._runtime.native import missing_kernel
+from dislayers._runtime.native import for_cpu
 from dislayers.skeletonize import kernel, reference
 
 
@@ -20,7 +19,7 @@ _skeletonize = register(
     "dislayers::skeletonize(Tensor mask) -> Tensor",
     reference.skeletonize,
     _fake,
-    kernels=[Implementation("native", kernel.skeletonize, missing_kernel("skeletonize"))],
+    kernels=[for_cpu("skeletonize", kernel.skeletonize)],
     backward=None,
 )
 
@@ -43,8 +42,7 @@ def skeletonize(mask: Tensor) -> Tensor:
     Numerics:
         Pixel for pixel scikit-image's ``skeletonize``, whose table differs from the published conditions in 25 of 256
         neighbourhoods. PyTorch's number of threads is used, over the images of a batch or over bands of a large image,
-        and changes no pixel. There is no CUDA kernel yet: on a GPU plain PyTorch runs, and looks after each iteration
-        whether it is done.
+        and changes no pixel. There is no CUDA kernel yet: masks on a GPU are copied to the CPU.
 
     Source:
         Zhang and Suen (1984), as scikit-image's default method; the human correction effort (Qin et al., 2022,

@@ -16,11 +16,11 @@ def human_correction_effort(
     assert extension is not None
     clicks = torch.zeros((*pred.shape[:-2], 4), dtype=torch.int64)
     if pred.numel() == 0:
-        return clicks.to(pred.device)
-    masks = [None if mask is None else image_planes(mask.cpu()) for mask in (pred, gt, skeleton)]
+        return clicks
+    masks = [None if mask is None else image_planes(mask) for mask in (pred, gt, skeleton)]
     addresses = [(0, (0, 0)) if mask is None else (mask.data_ptr(), mask.stride()[:2]) for mask in masks]
     images = [part for address in addresses for part in address]
     options = min(relax, pred.shape[-1] * pred.shape[-2]), epsilon, distance == "segment"
     size, threads = (clicks.numel() // 4, *pred.shape[-2:]), torch.get_num_threads()
     extension.human_correction_effort_cpu(*images, clicks.data_ptr(), size, *options, threads, best_instruction_set)
-    return clicks.to(pred.device)
+    return clicks

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from dislayers._runtime import check
-from dislayers._runtime.backend import Implementation
 from dislayers._runtime.library import register
-from dislayers._runtime.native import missing_on_cpu
+from dislayers._runtime.native import for_cpu
 from dislayers.contours import Distance
 from dismetrics.human_correction_effort import kernel, reference
 from dismetrics.pairs import Count, Images, Pair, for_each_image
@@ -37,7 +36,7 @@ _human_correction_effort = register(
     " str distance) -> Tensor",
     reference.human_correction_effort,
     _fake,
-    kernels=[Implementation("native", kernel.human_correction_effort, missing_on_cpu("human_correction_effort"))],
+    kernels=[for_cpu("human_correction_effort", kernel.human_correction_effort)],
     backward=None,
 )
 

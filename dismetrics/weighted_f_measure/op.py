@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dislayers._runtime.backend import Implementation
 from dislayers._runtime.library import register
-from dislayers._runtime.native import missing_kernel
+from dislayers._runtime.native import for_cpu
 from dismetrics.pairs import Images, Pair, Score, for_each_image
 from dismetrics.weighted_f_measure import kernel, reference
 
@@ -20,7 +19,7 @@ _weighted_f_measure = register(
     "dismetrics::weighted_f_measure(Tensor pred, Tensor gt, Tensor limits, float beta_squared) -> Tensor",
     reference.weighted_f_measure,
     _fake,
-    kernels=[Implementation("native", kernel.weighted_f_measure, missing_kernel("weighted_f_measure"))],
+    kernels=[for_cpu("weighted_f_measure", kernel.weighted_f_measure)],
 )
 
 

@@ -9,6 +9,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
+from torch._subclasses import FakeTensorMode
 
 from dislayers._runtime import native
 from dislayers._runtime.backend import Implementation, choose
@@ -109,3 +111,19 @@ def test_the_environment_lists_every_op() -> None:
     done = subprocess.run([sys.executable, "-m", "dislayers"], capture_output=True, text=True, check=True)
     for words in ("torch", "native cpu", "dislayers::erode", "dislosses::normalized_focal", "cuda: "):
         assert words in done.stdout
+
+
+def test_a_kernel_for_the_cpu_is_given_copies_of_what_lies_on_a_gpu() -> None:
+    devices: list[str] = []
+
+    def run(x: Tensor, times: int) -> tuple[Tensor, Tensor]:
+        devices.append(x.device.type)
+        return x * times, x
+
+    implementation = native.for_cpu("dilate", run)
+    for device in ("cpu", "cuda"):
+        with FakeTensorMode():
+            outputs = implementation.run(torch.empty(3, 4, device=device), 2)
+        assert [x.device.type for x in outputs] == [device, device]
+    assert devices == ["cpu", "cpu"]
+    assert implementation.missing("cuda") == implementation.missing("cpu")
