@@ -43,7 +43,6 @@ from dismetrics.pysod_handlers import (
 from dismetrics.rates import precision_at, recall_at
 from dismetrics.s_measure import s_measure_of
 from dismetrics.threshold_curve import threshold_curve_of
-from dismetrics.values import RealValues
 from dismetrics.weighted_f_measure import weighted_f_measure_of
 
 __all__ = [
@@ -220,10 +219,6 @@ class _AsItIs(Pair):
         return self.prediction
 
     @property
-    def limits(self) -> tuple[float, float]:
-        return 0.0, 1.0
-
-    @property
     def normalized(self) -> Array:
         return self.prediction
 
@@ -234,10 +229,6 @@ class _AsItIs(Pair):
     @cached_property
     def histogram(self) -> NDArray[np.int64]:
         return np.stack([np.bincount(self.steps[where], minlength=256) for where in (~self.truth, self.truth)])
-
-    @cached_property
-    def _values(self) -> RealValues:
-        return RealValues(self.prediction, self.truth, self._quadrants(), self.limits)
 
 
 def _pair(pred: Array, gt: Array, normalize: bool) -> Pair:
@@ -251,7 +242,7 @@ def _pair(pred: Array, gt: Array, normalize: bool) -> Pair:
         raise TypeError(f"gt: expected bool where normalize is False, got {gt.dtype}")
     if not (pred.min() >= 0 and pred.max() <= 1):
         raise ValueError(f"pred: expected values in [0, 1], got {pred.min():g} to {pred.max():g}")
-    return _AsItIs(pred, gt)
+    return _AsItIs(pred, gt, normalize)
 
 
 def _check_counted(images: list[Any]) -> None:
