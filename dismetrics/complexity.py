@@ -1,7 +1,7 @@
 """Complexity of the masks in folders, and their split into subsets: python -m dismetrics.complexity GT."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -20,7 +20,7 @@ try:
 
     from dismetrics.evaluation.command_line import refuse_unreadable, run
     from dismetrics.evaluation.progress import progress
-    from dismetrics.evaluation.results import group_and_class, rows_text
+    from dismetrics.evaluation.results import gathered, gathered_by_group, group_and_class, rows_text
     from dismetrics.evaluation.tables import empty_table
 except ModuleNotFoundError as missing:  # an optional extra
     sys.exit(f"error: measuring folders needs {missing.name}; install it with: pip install 'dislayers[cli]'")
@@ -73,7 +73,7 @@ def complexity(
     if csv:
         write_whole(csv, rows_text([_row(mask) for mask in masks]))
     if output:
-        for subset, part in _gathered(masks, lambda mask: mask.subset).items():
+        for subset, part in gathered(masks, lambda mask: mask.subset).items():
             write_whole(output / f"{subset}.txt", "".join(f"{mask.name}\n" for mask in part))
     if empty := [mask.name for mask in masks if not mask.complexity.area]:
         print(f"empty masks, which have no IPQ: {shortened(empty)}", file=sys.stderr)
@@ -117,21 +117,12 @@ def _row(mask: Mask) -> dict[str, Any]:
     return place | mask.complexity._asdict() | {"product": mask.complexity.product}
 
 
-def _gathered(masks: list[Mask], key: Callable[[Mask], str]) -> dict[str, list[Mask]]:
-    parts: dict[str, list[Mask]] = {}
-    for mask in masks:
-        parts.setdefault(key(mask), []).append(mask)
-    return parts
-
-
 def _print_tables(masks: list[Mask]) -> None:
     console = Console()
-    subsets = _gathered(masks, lambda mask: mask.subset)
+    subsets = gathered(masks, lambda mask: mask.subset)
     console.print(_table("subset", subsets | {WHOLE: masks}))
-    groups = _gathered([mask for mask in masks if mask.group], lambda mask: mask.group)
-    if groups:
-        by_number = sorted(groups.items(), key=lambda item: int(item[0].split("#")[0]))
-        console.print(_table("group", dict(by_number)))
+    if groups := gathered_by_group(masks, lambda mask: mask.group):
+        console.print(_table("group", groups))
 
 
 def _table(title: str, parts: dict[str, list[Mask]]) -> Table:

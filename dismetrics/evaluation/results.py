@@ -6,12 +6,13 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from dismetrics.evaluate import Evaluator, Record
 from dismetrics.evaluation.pool import Task
 from dismetrics.evaluation.subsets import WHOLE
 
+Item = TypeVar("Item")
 _TEST_SETS = ("DIS-TE1", "DIS-TE2", "DIS-TE3", "DIS-TE4")
 
 
@@ -31,7 +32,8 @@ class Evaluation(NamedTuple):
 
     def by_subset(self) -> dict[str, Evaluator]:
         """Evaluators of each subset, of DIS-TE (1-4) where all four are there, and of all images."""
-        subsets = self._gather(lambda result: result.task.subset)
+        parts = gathered(self.results, lambda result: result.task.subset)
+        subsets = {name: self._evaluator(part) for name, part in parts.items()}
         names = set(subsets)
         if names.issuperset(_TEST_SETS):
             subsets["DIS-TE (1-4)"] = self._evaluator(
@@ -43,15 +45,8 @@ class Evaluation(NamedTuple):
 
     def by_group(self) -> dict[str, Evaluator]:
         """Evaluators of each group of DIS5K, such as `4#Architecture`; none for files that are not named so."""
-        groups = self._gather(lambda result: group_and_class(result.task.name)[0])
-        return dict(sorted(groups.items(), key=lambda item: int(item[0].split("#")[0])))
-
-    def _gather(self, key: Callable[[Result], str]) -> dict[str, Evaluator]:
-        parts: dict[str, list[Result]] = {}
-        for result in self.results:
-            if name := key(result):
-                parts.setdefault(name, []).append(result)
-        return {name: self._evaluator(part) for name, part in parts.items()}
+        groups = gathered_by_group(self.results, lambda result: group_and_class(result.task.name)[0])
+        return {name: self._evaluator(part) for name, part in groups.items()}
 
     def _evaluator(self, results: Iterable[Result]) -> Evaluator:
         evaluator = Evaluator(self.metrics)
@@ -69,6 +64,21 @@ def group_and_class(name: str) -> tuple[str, str]:
     if len(fields) < 5 or not (fields[0].isdecimal() and fields[2].isdecimal()):
         return "", ""
     return "#".join(fields[:2]), "#".join(fields[2:4])
+
+
+def gathered(items: Iterable[Item], key: Callable[[Item], str]) -> dict[str, list[Item]]:
+    """The items of each key, in their order; those whose key is empty are left out."""
+    parts: dict[str, list[Item]] = {}
+    for item in items:
+        if name := key(item):
+            parts.setdefault(name, []).append(item)
+    return parts
+
+
+def gathered_by_group(items: Iterable[Item], group: Callable[[Item], str]) -> dict[str, list[Item]]:
+    """The items of each DIS5K group, in the order of the groups' numbers; those without a group are left out."""
+    groups = gathered(items, group)
+    return dict(sorted(groups.items(), key=lambda part: int(part[0].split("#")[0])))
 
 
 def csv_text(evaluations: Mapping[str, Evaluation]) -> str:
