@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from dislayers import approximate_polygons, contours
-from dislayers._runtime import check
-from dislayers.contours import Distance
+from dislayers.contours import Distance, check_tolerance
 from dismetrics.pairs import Count, Images, Pair, Score, for_each_image
 
 _DIAGONAL = float(np.sqrt(np.float32(2)))
@@ -55,8 +54,7 @@ def shape_complexity(mask: Images, epsilon: float = 2.0, distance: Distance = "l
     Source: Qin et al., ECCV 2022 (DIS5K), section 3.2. There is no official code: contours are those of OpenCV's
     findContours, as in the official HCE, dominant points those of `dislayers.approximate_polygons` on closed curves.
     """
-    check.within("epsilon", epsilon, 0, math.inf)
-    check.one_of("distance", distance, get_args(Distance))
+    check_tolerance(epsilon, distance)
     return for_each_image(lambda pair: _complexity(pair, epsilon, distance), mask, mask)
 
 

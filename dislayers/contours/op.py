@@ -73,6 +73,12 @@ _approximate_polygons = register(
 )
 
 
+def check_tolerance(epsilon: float, distance: str) -> None:
+    """Raise TypeError or ValueError unless `approximate_polygons` takes these."""
+    check.within("epsilon", epsilon, 0, math.inf)
+    check.one_of("distance", distance, get_args(Distance))
+
+
 def contours(mask: Tensor) -> Contours:
     """The borders of every region of a mask and of its holes, as sequences of the region's pixels.
 
@@ -139,8 +145,7 @@ def approximate_polygons(
     if points.shape[1:] != (2,) or lengths.ndim != 1:
         shapes = f"{tuple(points.shape)} and {tuple(lengths.shape)}"
         raise ValueError(f"points and lengths must have the shapes (N, 2) and (C,), got {shapes}")
-    check.within("epsilon", epsilon, 0, math.inf)
-    check.one_of("distance", distance, get_args(Distance))
+    check_tolerance(epsilon, distance)
     return Curves(*_approximate_polygons(points, lengths, float(epsilon), closed, distance))
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from operator import index
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch import Tensor
 from dislayers._runtime import check
 from dislayers._runtime.library import register
 from dislayers._runtime.native import for_cpu
-from dislayers.contours import Distance
+from dislayers.contours import Distance, check_tolerance
 from dismetrics.human_correction_effort import kernel, reference
 from dismetrics.pairs import Count, Images, Pair, for_each_image
 
@@ -39,6 +38,12 @@ _human_correction_effort = register(
     kernels=[for_cpu("human_correction_effort", kernel.human_correction_effort)],
     backward=None,
 )
+
+
+def check_options(relax: int, epsilon: float, distance: str) -> None:
+    """Raise TypeError or ValueError unless `human_correction_effort` takes these."""
+    check.count("relax", index(relax))
+    check_tolerance(epsilon, distance)
 
 
 def human_correction_effort(
@@ -71,9 +76,7 @@ def human_correction_effort(
     Numerics: integer arithmetic but for the polygons' tolerance; equal to the official script.
     Source: Qin et al., ECCV 2022 (DIS5K), section 5, algorithm 1, and its script, which the paper simplifies.
     """
-    check.count("relax", index(relax))
-    check.within("epsilon", epsilon, 0, math.inf)
-    check.one_of("distance", distance, get_args(Distance))
+    check_options(relax, epsilon, distance)
     return for_each_image(lambda pair: human_correction_effort_of(pair, relax, epsilon, distance), pred, gt)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -26,12 +27,23 @@ def human_correction_effort(
 
 def _of_image(masks: Tensor, relax: int, epsilon: float, distance: str) -> tuple[int, int, int, int]:
     pred, gt, bones = masks
+    false_positive, false_negative = wrong_regions(pred, gt, bones, relax, morphology)
+    return *_clicks(*false_positive, epsilon, distance), *_clicks(*false_negative, epsilon, distance)
+
+
+def wrong_regions(
+    pred: Tensor, gt: Tensor, bones: Tensor, relax: int, morphology: ModuleType
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """What is to be corrected, false positives and false negatives, each with what it has to be separated from.
+
+    Masks are bool (H, W), `bones` is the skeleton of `gt`; `morphology` has erode and dilate.
+    """
     core = morphology.erode(pred | gt, relax)
     false_positive, false_negative = pred & ~gt, gt & ~pred
     fp = morphology.dilate(false_positive & core, relax, false_positive)
     fn = morphology.dilate(false_negative & core, relax, false_negative) | (bones & ~pred)
     known = (pred & gt) | fn
-    return *_clicks(fp, known, epsilon, distance), *_clicks(fn, ~(known | fp), epsilon, distance)
+    return (fp, known), (fn, ~(known | fp))
 
 
 def _clicks(wrong: Tensor, border: Tensor, epsilon: float, distance: str) -> tuple[int, int]:
@@ -40,9 +52,7 @@ def _clicks(wrong: Tensor, border: Tensor, epsilon: float, distance: str) -> tup
     # A region that fills the image has no outside to be separated from, nor a label in the official script.
     if not len(lengths) or bool(wrong.all()):
         return 0, 0
-    columns, rows = points.T.astype(np.int64)
-    near = morphology.dilate(border, 1, None).cpu().numpy()
-    clicked = near[rows, columns] & first_visits(rows * wrong.shape[1] + columns)
+    clicked = clicked_points(points, border, morphology)
     region = np.where(is_hole, parents, np.arange(len(lengths)))
     touched = np.unique(np.repeat(region, lengths)[clicked]).size
     lines = polylines(points, lengths, clicked)
@@ -50,7 +60,14 @@ def _clicks(wrong: Tensor, border: Tensor, epsilon: float, distance: str) -> tup
     return corners, int(np.count_nonzero(~is_hole)) - touched
 
 
-def first_visits(pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
+def clicked_points(points: NDArray[np.int32], border: Tensor, morphology: ModuleType) -> NDArray[np.bool_]:
+    """Mark the points of all contours of a mask that touch `border`, each pixel where it comes first."""
+    columns, rows = points.T.astype(np.int64)
+    near = morphology.dilate(border, 1, None).cpu().numpy()
+    return np.asarray(near[rows, columns] & _first_visits(rows * near.shape[1] + columns))
+
+
+def _first_visits(pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Mark where each pixel of a sequence comes first: what one contour has clicked, no other clicks again."""
     first = np.zeros(len(pixels), np.bool_)
     first[np.unique(pixels, return_index=True)[1]] = True
