@@ -135,7 +135,11 @@ def _triton_figures(variant: AheadOfTime, architecture: int, cubin: Path) -> Fig
         variant.kernel,
         {name: types[name] for name in names},
         dict(variant.constants),
-        {(names.index(name),): [["tt.divisibility", 16]] for name in variant.aligned},
+        {
+            path: [["tt.divisibility", 16]]
+            for name in variant.aligned
+            for path in _paths(names.index(name), types[name])
+        },
     )
     log = io.StringIO()
     with knobs.nvidia.scope(), knobs.compilation.scope(), redirect_stdout(log):
@@ -150,6 +154,11 @@ def _triton_figures(variant: AheadOfTime, architecture: int, cubin: Path) -> Fig
     (figures,) = read_kernels(log.getvalue(), cubin).values()
     # Triton asks for shared memory at launch, so ptxas does not see it.
     return Figures(**asdict(figures) | {"shared": figures.shared + compiled.metadata.shared})
+
+
+def _paths(index: int, type_: str | tuple[str, ...]) -> list[tuple[int, ...]]:
+    """Where Triton finds an argument, or each member of a tuple of them."""
+    return [(index,)] if isinstance(type_, str) else [(index, member) for member in range(len(type_))]
 
 
 def table(kernels: list[Compiled]) -> Table:

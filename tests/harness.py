@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch._subclasses import FakeTensorMode
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from tests.layouts import INCOMING, LAYOUTS, Inputs
 
@@ -37,7 +38,7 @@ class Op:
         shapes: passed on to make_inputs. torch.compile sees the first two: as many dimensions in both, no size of 0,
             and 1 only where both have it.
         tolerances: (rtol, atol) by dtype of the inputs; torch.testing's for the outputs' dtype where there are none.
-        differentiable: positions of the arguments that get a gradient.
+        differentiable: positions of the arguments that get a gradient: tensors, or lists of them.
         gradcheck: what to differentiate numerically in place of the reference, or the reason why nothing is.
         second_derivative: whether differentiating twice is right or raises RuntimeError.
         like_first: the first output has the strides that torch.empty_like gives for the first argument.
@@ -88,7 +89,7 @@ class Case:
     ) -> tuple[list[Tensor], list[Any], Sequence[Tensor]]:
         """What can be differentiated a second time (leaves and incoming gradients), the outputs, the gradients."""
         inputs = inputs.with_leaves(self.op.differentiable)
-        leaves, outputs = [inputs.args[i] for i in self.op.differentiable], inputs.call(function)
+        leaves, outputs = tree_leaves([inputs.args[i] for i in self.op.differentiable]), inputs.call(function)
         if not leaves:
             return leaves, outputs, []
         ends, generator = [x for x in outputs if x.requires_grad], torch.Generator().manual_seed(1)
@@ -167,7 +168,10 @@ def gradcheck(case: Case) -> None:
         pytest.skip(case.op.gradcheck)
     function = case.op.gradcheck or case.op.reference
     args, kwargs = case.inputs(case.op.shapes[0]).exact().with_leaves(case.op.differentiable)
-    assert torch.autograd.gradcheck(partial(function, **kwargs), args, fast_mode=True)
+    flat, structure = tree_flatten(args)
+    assert torch.autograd.gradcheck(
+        lambda *leaves: function(*tree_unflatten(leaves, structure), **kwargs), tuple(flat), fast_mode=True
+    )
 
 
 def second_derivative(case: Case) -> None:

@@ -26,8 +26,11 @@ class Inputs(NamedTuple):
         return self.map(lambda x: x.cpu().double() if x.is_floating_point() else x.cpu())
 
     def with_leaves(self, positions: Sequence[int]) -> Inputs:
-        leaves = (x.detach().requires_grad_() if i in positions else x for i, x in enumerate(self.args))
-        return Inputs(tuple(leaves), self.kwargs)
+        def leaf(x: Any) -> Any:
+            return x.detach().requires_grad_() if isinstance(x, Tensor) else x
+
+        args = (tree_map(leaf, x) if i in positions else x for i, x in enumerate(self.args))
+        return Inputs(tuple(args), self.kwargs)
 
     def call(self, function: Callable[..., Any]) -> list[Any]:
         return tree_leaves(function(*self.args, **self.kwargs))

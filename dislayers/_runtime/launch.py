@@ -57,7 +57,7 @@ class AheadOfTime:
     Args:
         name: of the variant, for the report.
         kernel: the ``triton.jit`` function.
-        signature: Triton types of the arguments that are no constants ("*bf16", "i32", "fp32").
+        signature: Triton types of the arguments that are no constants ("*bf16", "i32", "fp32", or a tuple of such).
         constants: values of the constexpr arguments.
         warps: a program.
         elements: a program, for the count of instructions an element; 0 where the kernel loops.
@@ -67,7 +67,7 @@ class AheadOfTime:
 
     name: str
     kernel: Any
-    signature: Mapping[str, str]
+    signature: Mapping[str, str | tuple[str, ...]]
     constants: Mapping[str, Any]
     warps: int
     elements: int = 0
