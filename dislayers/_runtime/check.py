@@ -5,7 +5,7 @@ None reads a value from the device, and all can be traced by torch.compile.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -79,3 +79,9 @@ def within(name: str, value: object, least: float, most: float) -> None:
         raise TypeError(f"{name} must be a number, got {_described(value)}")
     if not least <= value <= most:
         raise ValueError(f"{name} must be in [{least}, {most}], got {value}")
+
+
+def shaped(name: str, value: Tensor, shape: Sequence[int]) -> None:
+    """A tensor of one shape."""
+    if tuple(value.shape) != tuple(shape):
+        raise ValueError(f"{name} must have the shape {tuple(shape)}, got {_described(value)}")

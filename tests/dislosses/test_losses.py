@@ -108,10 +108,10 @@ def test_losses_compile_whole() -> None:
 
 def test_bad_input_is_named() -> None:
     side, target = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
-    with pytest.raises(ValueError, match=r"target must have the shape of logits, got \(1, 1, 4, 5\)"):
+    with pytest.raises(ValueError, match=r"target must have the shape .*\(1, 1, 4, 5\)"):
         bce_loss(side, torch.zeros(1, 1, 4, 5))
-    with pytest.raises(TypeError, match=r"bool or floating in \[0, 1\], got torch.uint8"):
-        bce_loss(side, target.to(torch.uint8))
+    with pytest.raises(TypeError, match=r"target must be a bool, integer or floating tensor, got complex64"):
+        bce_loss(side, target.to(torch.complex64))
     with pytest.raises(ValueError, match="reduction must be"):
         bce_loss(side, target, "average")
     with pytest.raises(ValueError, match="at least one side output"):

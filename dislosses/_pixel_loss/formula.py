@@ -1,0 +1,89 @@
+"""The formula of a loss in plain PyTorch, and the two kinds of predictions that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Logits:
+    """Predictions through a sigmoid, without cancellation where it is near 0 or 1.
+
+    Attributes:
+        positive, negative: the probabilities of foreground and of background.
+        slope: the derivative of the probability with respect to the prediction.
+    """
+
+    def __init__(self, values: Tensor) -> None:
+        self.values = values
+        self.positive, self.negative = values.sigmoid(), (-values).sigmoid()
+
+    @property
+    def slope(self) -> Tensor:
+        return self.positive * self.negative
+
+    def cross_entropy(self, target: Tensor) -> Tensor:
+        """``-t log p - (1 - t) log(1 - p)``."""
+        return F.binary_cross_entropy_with_logits(self.values, target, reduction="none")
+
+    def cross_entropy_slope(self, target: Tensor) -> Tensor:
+        """The derivative of the cross entropy with respect to the prediction."""
+        return self.positive - target
+
+
+class Probabilities:
+    """Predictions that are probabilities; attributes and methods as :class:`Logits`."""
+
+    slope = 1.0
+
+    def __init__(self, values: Tensor) -> None:
+        self.positive, self.negative = values, 1 - values
+
+    def cross_entropy(self, target: Tensor) -> Tensor:
+        """``-t log p - (1 - t) log(1 - p)``, each logarithm at least -100 as in PyTorch's."""
+        return -target * self.positive.log().clamp_min(-100) - (1 - target) * self.negative.log().clamp_min(-100)
+
+    def cross_entropy_slope(self, target: Tensor) -> Tensor:
+        """The derivative of the cross entropy, of bounded size where p is 0 or 1 as in PyTorch's."""
+        return (self.positive - target) / (self.positive * self.negative).clamp_min(1e-12)
+
+
+Prediction = Logits | Probabilities
+Terms = tuple[Tensor, ...]
+
+
+class Formula(NamedTuple):
+    """A loss that sums terms over the pixels of a sample.
+
+    Attributes:
+        name: of its room and its op.
+        terms: (prediction, target, options) to a tensor for each sum, elementwise.
+        finish: (sums (B,), pixels of a sample, options) to the loss (B,) and the coefficients, (B,) each.
+        slope: (prediction, target, coefficients, options) to the derivative, elementwise; coefficients broadcast.
+        sums: how many terms there are.
+        coefficients: how many of those there are.
+    """
+
+    name: str
+    terms: Callable[[Prediction, Tensor, Sequence[float]], Terms]
+    finish: Callable[[Terms, int, Sequence[float]], tuple[Tensor, Terms]]
+    slope: Callable[[Prediction, Tensor, Terms, Sequence[float]], Tensor]
+    sums: int = 1
+    coefficients: int = 1
+
+
+class Arguments(NamedTuple):
+    """What a loss of this kind is called with beside prediction and target.
+
+    Attributes:
+        options: numbers of the formula.
+        ignore_label: pixels with this target do not count; None: all count.
+        probabilities: whether predictions are probabilities, not logits.
+    """
+
+    options: Sequence[float] = ()
+    ignore_label: float | None = None
+    probabilities: bool = False

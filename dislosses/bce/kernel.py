@@ -1,0 +1,50 @@
+"""Binary cross entropy in Triton, as :mod:`dislosses.bce.reference`."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from dislosses._pixel_loss.formula import Arguments
+from dislosses._pixel_loss.kernel import Formula, ahead_of_time
+from dislosses._pixel_loss.sigmoid import larger_of_sigmoid, log, sigmoid
+
+
+@triton.jit
+def _terms(prediction, target, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+    if PROBABILITIES:
+        positive, negative = tl.maximum(log(prediction), -100.0), tl.maximum(log(1 - prediction), -100.0)
+        return (-target * positive - (1 - target) * negative,)
+    else:
+        larger, _ = larger_of_sigmoid(prediction)
+        return (tl.maximum(prediction, 0.0) - prediction * target - log(larger),)
+
+
+@triton.jit
+def _finish(sums, pixels, OPTIONS: tl.constexpr):
+    return sums[0] / pixels, (1.0 / pixels,)
+
+
+@triton.jit
+def _slope(prediction, target, coefficients, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+    positive, negative, _ = sigmoid(prediction, PROBABILITIES)
+    error = coefficients[0] * (positive - target)
+    if PROBABILITIES:
+        return error / tl.maximum(positive * negative, 1e-12)
+    else:
+        return error
+
+
+FORMULA = Formula(_terms, _finish, _slope)
+
+AHEAD_OF_TIME = ahead_of_time(
+    "bce",
+    FORMULA,
+    {
+        ("forward", "fp32", "fp32"): 19,
+        ("forward", "bf16", "u8"): 19,
+        ("backward", "fp32", "fp32"): 17,
+        ("backward", "bf16", "u8"): 22,
+    },
+    Arguments(),
+)
