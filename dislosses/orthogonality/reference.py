@@ -28,17 +28,18 @@ def matrix(weight: Tensor) -> Tensor:
 
 
 def sign_starts(weights: Sequence[Tensor]) -> list[int]:
-    """Where the signs (O, O) of each weight start in the one tensor of all, and their number."""
-    return list(accumulate((len(w) ** 2 for w in weights), initial=0))
+    """Where the signs (O, O) of each weight start in the one tensor of all, at multiples of 16, and where it ends."""
+    return list(accumulate(((w.shape[0] ** 2 + 15) // 16 * 16 for w in weights), initial=0))
 
 
 def forward(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """The losses, and the signs of ``W W^T - I`` of all weights, one after the other, int8."""
-    sign = torch.empty(sign_starts(weights)[-1], dtype=torch.int8, device=weights[0].device)
-    losses = [
-        _sum(at_least_float32(matrix(dense_samples(w))), square)
-        for w, square in zip(weights, _squares(sign, weights), strict=True)
-    ]
+    sign = torch.zeros(sign_starts(weights)[-1], dtype=torch.int8, device=weights[0].device)
+    with torch.autocast(sign.device.type, enabled=False):
+        losses = [
+            _sum(at_least_float32(matrix(dense_samples(w))), square)
+            for w, square in zip(weights, _squares(sign, weights), strict=True)
+        ]
     return torch.stack(losses), sign
 
 
@@ -62,14 +63,18 @@ def backward(gradient: Tensor, sign: Tensor, weights: Sequence[Tensor]) -> list[
 
     ``dL/dW = (S + S^T) W = 2 S W`` with the symmetric ``S = sign(W W^T - I)``.
     """
-    results = []
-    for weight, square, scale in zip(weights, _squares(sign, weights), 2 * gradient, strict=True):
-        dense = dense_samples(weight)
-        result = torch.empty_like(dense)
-        product = square.to(gradient.dtype).mul_(scale) @ matrix(dense).to(gradient.dtype)
-        matrix(result).copy_(product)
-        results.append(result)
-    return results
+    with torch.autocast(sign.device.type, enabled=False):
+        return [
+            _scaled_product(square.to(gradient.dtype).mul_(scale), dense_samples(w))
+            for w, square, scale in zip(weights, _squares(sign, weights), 2 * gradient, strict=True)
+        ]
+
+
+def _scaled_product(square: Tensor, weight: Tensor) -> Tensor:
+    """``square W`` in the weight's shape, layout and dtype."""
+    result = torch.empty_like(weight)
+    matrix(result).copy_(square @ matrix(weight).to(square.dtype))
+    return result
 
 
 def _squares(sign: Tensor, weights: Sequence[Tensor]) -> Iterator[Tensor]:
