@@ -251,7 +251,7 @@ def _forward_tiles(rows: int, columns: int) -> int:
 
 def _backward_tiles(rows: int, columns: int) -> int:
     """Tiles of W."""
-    return triton.cdiv(rows, _TILE["HEIGHT"]) * triton.cdiv(columns, _TILE["WIDTH"])
+    return int(triton.cdiv(rows, _TILE["HEIGHT"]) * triton.cdiv(columns, _TILE["WIDTH"]))
 
 
 def _matrices(weights: Sequence[Tensor]) -> list[Tensor]:
@@ -337,7 +337,9 @@ _TYPES = {
 }
 
 
-def _variant(name: str, kernel: object, constants: dict[str, object], warps: int, **types: str) -> AheadOfTime:
+def _variant(
+    name: str, kernel: object, constants: dict[str, object], warps: int, **types: str | tuple[str, ...]
+) -> AheadOfTime:
     arguments = [x for x in kernel.arg_names if x not in constants]  # type: ignore[attr-defined]
     signature = {x: (_TYPES | types).get(x, "i32") for x in arguments}
     aligned = [x for x in arguments if x.endswith("_ptr")]

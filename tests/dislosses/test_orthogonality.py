@@ -40,7 +40,7 @@ test_orthogonality = check_op(
         make_inputs=make_inputs,
         overload=torch.ops.dislosses.orthogonality.default,
         overload_arguments=lambda weights, **_: ((weights,), {}),
-        shapes=[(5, 4, 3, 2), (9, 8, 6, 7), (1, 1, 1, 1), (1, 3, 3, 3), (140, 3, 3, 2), (0, 3, 4, 4), (3, 0, 2, 2)],
+        shapes=[(5, 4, 3, 2), (9, 8, 6, 7), (0, 3, 4, 4)],
         # Of equal rows all terms of a gradient add up.
         tolerances={torch.float32: (5e-6, 1e-5)},
         differentiable=[0],
