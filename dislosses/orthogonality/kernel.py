@@ -7,7 +7,10 @@ nothing is copied to the GPU, a CUDA graph can hold the launches, and the others
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import accumulate
+from math import ceil, prod
+from typing import NamedTuple
 
 import torch
 import triton
@@ -244,34 +247,54 @@ def _orthogonality_backward(
         tl.store(place + (height[:, None] * columns + width[None, :]), product * scale, mask=inside)
 
 
-def _forward_tiles(rows: int, columns: int) -> int:
-    """Tiles of ``W W^T`` on the diagonal or right of it."""
-    return sum(triton.cdiv(rows - row, _TILE["WIDTH"]) for row in range(0, rows, _TILE["HEIGHT"]))
+class _Shapes(NamedTuple):
+    """What follows from the shapes of all weights.
+
+    Args:
+        columns: of the table, one after the other.
+        tiles: of all weights.
+        signs: how many there are, with the gaps.
+    """
+
+    columns: tuple[int, ...]
+    tiles: int
+    signs: int
 
 
-def _backward_tiles(rows: int, columns: int) -> int:
-    """Tiles of W."""
-    return int(triton.cdiv(rows, _TILE["HEIGHT"]) * triton.cdiv(columns, _TILE["WIDTH"]))
+@cache
+def _forward_shapes(shapes: tuple[torch.Size, ...]) -> _Shapes:
+    """With the tiles of ``W W^T`` that have an element on the diagonal or right of it."""
+    height, width = _TILE["HEIGHT"], _TILE["WIDTH"]
+    return _shapes(shapes, lambda rows, _: sum(ceil((rows - row) / width) for row in range(0, rows, height)))
 
 
-def _matrices(weights: Sequence[Tensor]) -> list[Tensor]:
-    return [reference.matrix(dense_samples(w)).contiguous() for w in weights]
+@cache
+def _backward_shapes(shapes: tuple[torch.Size, ...]) -> _Shapes:
+    """With the tiles of W."""
+    height, width = _TILE["HEIGHT"], _TILE["WIDTH"]
+    return _shapes(shapes, lambda rows, columns: ceil(rows / height) * ceil(columns / width))
 
 
-def _table(
-    matrices: Sequence[Tensor], results: Sequence[Tensor], tiles_of: Callable[[int, int], int]
-) -> tuple[Tensor, Tensor, int]:
-    """Addresses of matrices and results, the columns of the shapes, and the number of tiles."""
-    rows, columns = zip(*(x.shape for x in matrices), strict=True)
-    first_tiles = list(accumulate(map(tiles_of, rows, columns), initial=0))
-    tensors = (*matrices, *results)
-    shapes = (*rows, *columns, *first_tiles[:-1], *reference.sign_starts(matrices)[:-1])
-    table = torch.empty(len(tensors) + len(shapes), dtype=torch.int64, device=matrices[0].device)
-    addresses, numbers = table[: len(tensors)], table[len(tensors) :]
+def _shapes(shapes: tuple[torch.Size, ...], tiles_of: Callable[[int, int], int]) -> _Shapes:
+    rows, columns = [shape[0] for shape in shapes], [prod(shape[1:]) for shape in shapes]
+    *first_tiles, tiles = accumulate(map(tiles_of, rows, columns), initial=0)
+    *first_signs, signs = reference.sign_starts(rows)
+    return _Shapes((*rows, *columns, *first_tiles, *first_signs), tiles, signs)
+
+
+def _dense(weights: Sequence[Tensor]) -> list[Tensor]:
+    """The weights, or copies, as one stretch of memory each, row after row."""
+    return [w if w.is_contiguous() else reference.matrix(dense_samples(w)).contiguous() for w in weights]
+
+
+def _table(tensors: Sequence[Tensor], columns: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Addresses of tensors, and the columns of the shapes, on the device."""
+    table = torch.empty(len(tensors) + len(columns), dtype=torch.int64, device=tensors[0].device)
+    addresses, shapes = table[: len(tensors)], table[len(tensors) :]
     for start in range(0, len(tensors), _ADDRESSES):
-        part = tensors[start : start + _ADDRESSES]
-        _orthogonality_table[(1,)](part, addresses[start:], numbers, SHAPES=() if start else shapes, num_warps=1)
-    return addresses, numbers, first_tiles[-1]
+        part = tuple(tensors[start : start + _ADDRESSES])
+        _orthogonality_table[(1,)](part, addresses[start:], shapes, SHAPES=() if start else columns, num_warps=1)
+    return addresses, shapes
 
 
 def _exact(weights: Sequence[Tensor]) -> bool:
@@ -281,15 +304,16 @@ def _exact(weights: Sequence[Tensor]) -> bool:
 
 def launch_orthogonality_forward(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """As :func:`dislosses.orthogonality.reference.forward`."""
-    matrices, count, device = _matrices(weights), len(weights), weights[0].device
-    losses = torch.empty(count, dtype=torch.float32, device=device)
-    sign = torch.zeros(reference.sign_starts(matrices)[-1], dtype=torch.int8, device=device)
+    count, device = len(weights), weights[0].device
+    columns, tiles, signs = _forward_shapes(tuple([w.shape for w in weights]))
+    losses, partial = (torch.empty(n, dtype=torch.float32, device=device) for n in (count, tiles))
+    sign = torch.zeros(signs, dtype=torch.int8, device=device)
     with torch.cuda.device_of(losses):
-        addresses, shapes, tiles = _table(matrices, (), _forward_tiles)
-        partial = torch.empty(tiles, dtype=torch.float32, device=device)
+        dense = _dense(weights)
+        addresses, shapes = _table(dense, columns)
         if tiles:
             _orthogonality_forward[(tiles,)](
-                matrices[0],
+                dense[0],
                 addresses,
                 shapes,
                 sign,
@@ -306,21 +330,22 @@ def launch_orthogonality_forward(weights: Sequence[Tensor]) -> tuple[Tensor, Ten
 
 def launch_orthogonality_backward(gradient: Tensor, sign: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
     """As :func:`dislosses.orthogonality.reference.backward`."""
-    matrices, count = _matrices(weights), len(weights)
-    results = [torch.empty_like(dense_samples(w)) for w in weights]
+    columns, tiles, _ = _backward_shapes(tuple([w.shape for w in weights]))
+    results = [torch.empty_like(w if w.is_contiguous() else dense_samples(w)) for w in weights]
     with torch.cuda.device_of(gradient):
-        addresses, shapes, tiles = _table(matrices, results, _backward_tiles)
+        dense = _dense(weights)
+        addresses, shapes = _table([*dense, *results], columns)
         if tiles:
             _orthogonality_backward[(tiles,)](
-                matrices[0],
+                dense[0],
                 addresses,
                 shapes,
                 sign,
                 gradient,
                 gradient.stride(0),
-                count,
+                len(weights),
                 EXACT=_exact(weights),
-                MEMBERS=triton.next_power_of_2(count),
+                MEMBERS=triton.next_power_of_2(len(weights)),
                 num_warps=_WARPS,
                 **_TILE,
             )

@@ -38,7 +38,7 @@ def _triton_backward(gradient: Tensor, sign: Tensor, weights: Sequence[Tensor]) 
 
 def _fake_forward(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     first, dtype = weights[0], torch.promote_types(weights[0].dtype, torch.float32)
-    sign = first.new_empty(reference.sign_starts(weights)[-1], dtype=torch.int8)
+    sign = first.new_empty(reference.sign_starts(w.shape[0] for w in weights)[-1], dtype=torch.int8)
     return first.new_empty(len(weights), dtype=dtype), sign
 
 
@@ -107,7 +107,7 @@ def orthogonality_loss(weights: Sequence[Tensor], reduction: str = "sum") -> Ten
         if weight.device != weights[0].device:
             raise ValueError(f"weights[{i}] must be on {weights[0].device} as weights[0], got {weight.device}")
     dtype = reduce(torch.promote_types, (w.dtype for w in weights))
-    losses: Tensor = _orthogonality([w.to(dtype) for w in weights])[0]
+    losses: Tensor = _orthogonality([w if w.dtype == dtype else w.to(dtype) for w in weights])[0]
     return losses.sum() if reduction == "sum" else losses
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import torch
@@ -27,14 +27,14 @@ def matrix(weight: Tensor) -> Tensor:
     return flat_samples(weight)
 
 
-def sign_starts(weights: Sequence[Tensor]) -> list[int]:
+def sign_starts(rows: Iterable[int]) -> list[int]:
     """Where the signs (O, O) of each weight start in the one tensor of all, at multiples of 16, and where it ends."""
-    return list(accumulate(((w.shape[0] ** 2 + 15) // 16 * 16 for w in weights), initial=0))
+    return list(accumulate(((count * count + 15) // 16 * 16 for count in rows), initial=0))
 
 
 def forward(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """The losses, and the signs of ``W W^T - I`` of all weights, one after the other, int8."""
-    sign = torch.zeros(sign_starts(weights)[-1], dtype=torch.int8, device=weights[0].device)
+    sign = torch.zeros(sign_starts(map(len, weights))[-1], dtype=torch.int8, device=weights[0].device)
     with torch.autocast(sign.device.type, enabled=False):
         losses = [
             _sum(at_least_float32(matrix(dense_samples(w))), square)
@@ -78,5 +78,5 @@ def _scaled_product(square: Tensor, weight: Tensor) -> Tensor:
 
 
 def _squares(sign: Tensor, weights: Sequence[Tensor]) -> Iterator[Tensor]:
-    for start, weight in zip(sign_starts(weights), weights, strict=False):
+    for start, weight in zip(sign_starts(map(len, weights)), weights, strict=False):
         yield sign[start : start + len(weight) ** 2].view(len(weight), len(weight))
