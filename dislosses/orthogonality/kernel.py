@@ -1,16 +1,12 @@
 """Triton kernels for all weights at once: a table of them, the upper tiles of ``W W^T``, their sums; the gradient.
 
-Only addresses are arguments, and only of the kernel that writes the table: what the shapes decide is constant there, so
-nothing is copied to the GPU, a CUDA graph can hold the launches, and the others do not depend on the model.
+Only addresses are arguments, and only of the kernel that writes the table: what the shapes decide is constant there. So
+nothing is copied to the GPU, a CUDA graph can hold the launches, and the other kernels do not depend on the model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
-from itertools import accumulate
-from math import ceil, prod
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 import triton
@@ -20,14 +16,14 @@ from torch import Tensor
 from dislayers._runtime.launch import AheadOfTime
 from dislayers._runtime.layout import dense_samples
 from dislosses.orthogonality import reference
+from dislosses.orthogonality.shapes import TILE, backward_shapes, forward_shapes
 
-# The tile of a program, how deep it goes at a time, its warps; not tuned on a GPU yet.
-_TILE = {"HEIGHT": 128, "WIDTH": 64, "DEPTH": 32}
+# Not tuned on a GPU yet.
 _WARPS = 8
+# Sums that a program of the join adds at a time.
+_JOINED = 128
 # Addresses of a launch: arguments may have 4 KiB.
 _ADDRESSES = 480
-# Weights whose table is read at a time.
-_JOINED = 128
 
 # The columns of the table that follow from the shapes.
 _ROWS, _COLUMNS, _FIRST_TILE, _FIRST_SIGN = (tl.constexpr(i) for i in range(4))
@@ -247,41 +243,6 @@ def _orthogonality_backward(
         tl.store(place + (height[:, None] * columns + width[None, :]), product * scale, mask=inside)
 
 
-class _Shapes(NamedTuple):
-    """What follows from the shapes of all weights.
-
-    Args:
-        columns: of the table, one after the other.
-        tiles: of all weights.
-        signs: how many there are, with the gaps.
-    """
-
-    columns: tuple[int, ...]
-    tiles: int
-    signs: int
-
-
-@cache
-def _forward_shapes(shapes: tuple[torch.Size, ...]) -> _Shapes:
-    """With the tiles of ``W W^T`` that have an element on the diagonal or right of it."""
-    height, width = _TILE["HEIGHT"], _TILE["WIDTH"]
-    return _shapes(shapes, lambda rows, _: sum(ceil((rows - row) / width) for row in range(0, rows, height)))
-
-
-@cache
-def _backward_shapes(shapes: tuple[torch.Size, ...]) -> _Shapes:
-    """With the tiles of W."""
-    height, width = _TILE["HEIGHT"], _TILE["WIDTH"]
-    return _shapes(shapes, lambda rows, columns: ceil(rows / height) * ceil(columns / width))
-
-
-def _shapes(shapes: tuple[torch.Size, ...], tiles_of: Callable[[int, int], int]) -> _Shapes:
-    rows, columns = [shape[0] for shape in shapes], [prod(shape[1:]) for shape in shapes]
-    *first_tiles, tiles = accumulate(map(tiles_of, rows, columns), initial=0)
-    *first_signs, signs = reference.sign_starts(rows)
-    return _Shapes((*rows, *columns, *first_tiles, *first_signs), tiles, signs)
-
-
 def _dense(weights: Sequence[Tensor]) -> list[Tensor]:
     """The weights, or copies, as one stretch of memory each, row after row."""
     return [w if w.is_contiguous() else reference.matrix(dense_samples(w)).contiguous() for w in weights]
@@ -305,15 +266,15 @@ def _exact(weights: Sequence[Tensor]) -> bool:
 def launch_orthogonality_forward(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """As :func:`dislosses.orthogonality.reference.forward`."""
     count, device = len(weights), weights[0].device
-    columns, tiles, signs = _forward_shapes(tuple([w.shape for w in weights]))
+    columns, tiles, signs = forward_shapes(tuple([w.shape for w in weights]))
     losses, partial = (torch.empty(n, dtype=torch.float32, device=device) for n in (count, tiles))
     sign = torch.zeros(signs, dtype=torch.int8, device=device)
     with torch.cuda.device_of(losses):
-        dense = _dense(weights)
-        addresses, shapes = _table(dense, columns)
+        matrices = _dense(weights)
+        addresses, shapes = _table(matrices, columns)
         if tiles:
             _orthogonality_forward[(tiles,)](
-                dense[0],
+                matrices[0],
                 addresses,
                 shapes,
                 sign,
@@ -322,7 +283,7 @@ def launch_orthogonality_forward(weights: Sequence[Tensor]) -> tuple[Tensor, Ten
                 PRECISION="tf32x3" if _exact(weights) else "tf32",
                 MEMBERS=triton.next_power_of_2(count),
                 num_warps=_WARPS,
-                **_TILE,
+                **TILE,
             )
         _orthogonality_join[(count,)](shapes, partial, losses, count, tiles, BLOCK=_JOINED, num_warps=1)
     return losses, sign
@@ -330,14 +291,14 @@ def launch_orthogonality_forward(weights: Sequence[Tensor]) -> tuple[Tensor, Ten
 
 def launch_orthogonality_backward(gradient: Tensor, sign: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
     """As :func:`dislosses.orthogonality.reference.backward`."""
-    columns, tiles, _ = _backward_shapes(tuple([w.shape for w in weights]))
+    columns, tiles, _ = backward_shapes(tuple([w.shape for w in weights]))
     results = [torch.empty_like(w if w.is_contiguous() else dense_samples(w)) for w in weights]
     with torch.cuda.device_of(gradient):
-        dense = _dense(weights)
-        addresses, shapes = _table([*dense, *results], columns)
+        matrices = _dense(weights)
+        addresses, shapes = _table([*matrices, *results], columns)
         if tiles:
             _orthogonality_backward[(tiles,)](
-                dense[0],
+                matrices[0],
                 addresses,
                 shapes,
                 sign,
@@ -347,7 +308,7 @@ def launch_orthogonality_backward(gradient: Tensor, sign: Tensor, weights: Seque
                 EXACT=_exact(weights),
                 MEMBERS=triton.next_power_of_2(len(weights)),
                 num_warps=_WARPS,
-                **_TILE,
+                **TILE,
             )
     return results
 
@@ -378,7 +339,7 @@ AHEAD_OF_TIME = [
         _variant(
             f"forward {type_[1:]} {precision}",
             _orthogonality_forward,
-            {"MEMBERS": 128, "PRECISION": precision, **_TILE},
+            {"MEMBERS": 128, "PRECISION": precision, **TILE},
             _WARPS,
             weight_type=type_,
         )
@@ -388,7 +349,7 @@ AHEAD_OF_TIME = [
         _variant(
             f"backward {type_[1:]} {'exact' if exact else 'tf32'}",
             _orthogonality_backward,
-            {"MEMBERS": 128, "EXACT": exact, **_TILE},
+            {"MEMBERS": 128, "EXACT": exact, **TILE},
             _WARPS,
             weight_type=type_,
         )
