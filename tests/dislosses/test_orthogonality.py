@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dislayers._runtime.launch import triton_missing
 from dislosses import OrthogonalityLoss, orthogonality_loss, orthogonality_weights
 from dislosses.orthogonality import reference
 from dismodels import create_model, load_official_state_dict
@@ -27,8 +28,8 @@ def reference_loss(weights: list[Tensor], reduction: str = "sum") -> Tensor:
 def make_inputs(
     shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """A convolution's weight, the scales behind it, and a weight with its sizes the other way round."""
-    shapes = [shape, (shape[0],), (shape[1], shape[0])]
+    """A convolution's weight and a norm's scales."""
+    shapes = [shape, (shape[1],)]
     weights = [(torch.randn(x, generator=generator) / math.sqrt(math.prod(x[1:]) or 1)).to(dtype) for x in shapes]
     return (weights,), {"reduction": "none"}
 
@@ -41,6 +42,7 @@ test_orthogonality = check_op(
         overload=torch.ops.dislosses.orthogonality.default,
         overload_arguments=lambda weights, **_: ((weights,), {}),
         shapes=[(5, 4, 3, 2), (9, 8, 6, 7), (0, 3, 4, 4)],
+        dtypes=(torch.float32, torch.bfloat16, torch.float64),
         # Of equal rows all terms of a gradient add up.
         tolerances={torch.float32: (5e-6, 1e-5)},
         differentiable=[0],
@@ -94,9 +96,11 @@ def test_gradient_of_the_loop() -> None:
             assert actual == pytest.approx((loop(up) - loop(down)) / (2 * step), rel=1e-6)
 
 
-# More weights than one launch has addresses for, sizes on both sides of a tile's, and some without an element.
-def test_many_weights_at_once() -> None:
-    sizes = [(1 + i % 3, i % 5) for i in range(490)] + [(127, 33), (128, 16), (0, 2), (129, 65), (260, 70)]
+# More weights than a launch then has addresses for, sizes on both sides of a tile's, and some without an element.
+def test_many_weights_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not triton_missing("cuda"):
+        monkeypatch.setattr("dislosses.orthogonality.kernel._ADDRESSES", 20)
+    sizes = [(1 + i % 3, i % 5) for i in range(30)] + [(127, 33), (128, 16), (0, 2), (129, 65), (260, 70)]
     weights = [(torch.randn(size) / 4).requires_grad_() for size in sizes]
     exact = [w.detach().double().requires_grad_() for w in weights]
     upstream = torch.randn(len(weights))
@@ -149,12 +153,13 @@ def test_gradients_lie_as_their_weights() -> None:
     assert gradient.stride() == values.stride()
 
 
-def test_weights_of_several_dtypes() -> None:
-    half = torch.randn(4, 9).bfloat16().requires_grad_()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_of_several_dtypes(dtype: torch.dtype) -> None:
+    half = torch.randn(4, 9).to(dtype).requires_grad_()
     full = torch.randn(4, requires_grad=True)
     loss = orthogonality_loss([half, full])
     torch.testing.assert_close(loss, orthogonality_loss([half.float(), full]))
-    assert [x.dtype for x in torch.autograd.grad(loss, [half, full])] == [torch.bfloat16, torch.float32]
+    assert [x.dtype for x in torch.autograd.grad(loss, [half, full])] == [dtype, torch.float32]
 
 
 def test_which_weights_count() -> None:
@@ -192,3 +197,13 @@ def test_isnet_with_five_channels_as_in_the_official_recipe() -> None:
     assert len(scales) == 112
     assert sum(scales) == pytest.approx(0.0392, abs=5e-5)
     assert losses.sum().item() == pytest.approx(0.0401, abs=5e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_that_of_float32_rounded_once(dtype: torch.dtype) -> None:
+    half = (torch.randn(33, 3, 3, 3) / 5).to(dtype).requires_grad_()
+    full = half.detach().float().requires_grad_()
+    loss, expected = orthogonality_loss([half]), orthogonality_loss([full])
+    torch.testing.assert_close(loss, expected)
+    (gradient,), (right,) = torch.autograd.grad(loss, half), torch.autograd.grad(expected, full)
+    torch.testing.assert_close(gradient, right.to(dtype))
