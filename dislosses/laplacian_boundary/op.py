@@ -1,0 +1,150 @@
+"""The op ``dislosses::laplacian_boundary`` with its gradient, the loss and the module that people call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dislayers._runtime import check
+from dislayers._runtime.backend import Implementation
+from dislayers._runtime.launch import triton_missing
+from dislayers._runtime.library import left_to_compiler, register
+from dislosses.laplacian_boundary import reference
+
+_ARGUMENTS = "Tensor logits, Tensor target, str edge, int kernel, str input"
+
+
+def _triton_forward(*arguments: Any) -> Tensor:
+    from dislosses.laplacian_boundary.kernel import launch_laplacian_boundary_forward
+
+    return launch_laplacian_boundary_forward(*arguments)
+
+
+def _triton_backward(*arguments: Any) -> Tensor:
+    from dislosses.laplacian_boundary.kernel import launch_laplacian_boundary_backward
+
+    return launch_laplacian_boundary_backward(*arguments)
+
+
+def _fake_forward(logits: Tensor, *_: object) -> Tensor:
+    return logits.new_empty(logits.shape[:1], dtype=torch.promote_types(logits.dtype, torch.float32))
+
+
+def _fake_backward(gradient: Tensor, logits: Tensor, *_: object) -> Tensor:
+    return torch.empty_like(logits)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    logits, target, *ctx.options = inputs
+    ctx.save_for_backward(logits, target)
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    return _laplacian_boundary_backward(gradient, *ctx.saved_tensors, *ctx.options), None, None, None, None
+
+
+_laplacian_boundary_backward = register(
+    f"dislosses::laplacian_boundary_backward(Tensor gradient, {_ARGUMENTS}) -> Tensor",
+    reference.backward,
+    _fake_backward,
+    kernels=[Implementation("triton", _triton_backward, triton_missing)],
+)
+_laplacian_boundary = register(
+    f"dislosses::laplacian_boundary({_ARGUMENTS}) -> Tensor",
+    reference.laplacian_boundary,
+    _fake_forward,
+    kernels=[Implementation("triton", _triton_forward, triton_missing)],
+    backward=_backward,
+    setup_context=_save,
+)
+
+
+def laplacian_boundary_loss(
+    logits: Tensor,
+    target: Tensor,
+    edge: str = "abs",
+    kernel: int = 8,
+    reduction: str = "mean",
+    *,
+    input: str = "logits",
+    sample_weight: Tensor | None = None,
+) -> Tensor:
+    """Binary cross entropy between the edges of a prediction and those of its target: ``BCE(D(p), D(t))``.
+
+    ``p = sigmoid(logits)`` and ``D(f) = |tanh(K * f)|``, where K is 3x3: 8 amid -1, zeros beyond the image.
+    ``D(p)`` is clipped to [1e-7, 1 - 1e-7]. A sample's loss is the mean over its pixels.
+
+    Args:
+        logits: (B, ..., H, W), floating; (H, W) is a batch of one.
+        target: same shape; bool, uint8 (0 or 1) or floating in [0, 1] (soft labels). It gets no gradient.
+        edge: "abs" (ThreshNet), or "relu" for ``relu(tanh(K * f))`` (PFAN).
+        kernel: 8, or 4 for the cross: 4 amid four -1.
+        reduction: "mean" or "sum" over the samples, or "none": (B,).
+        input: "probabilities" where logits already are ``p``, in [0, 1]; their gradient is then that of ``p``.
+        sample_weight: (B,), multiplies the samples' losses before the reduction.
+
+    Returns:
+        A float32 scalar (float64 from float64), or (B,) for "none". The mean over no pixels or samples is NaN.
+
+    Raises:
+        TypeError: logits or sample_weight is not floating, or target is neither bool, uint8 nor floating.
+        ValueError: shapes or devices differ, logits has less than two dimensions, or an option is none of those named.
+
+    Numerics:
+        Computed in float32, also from half precision; deterministic, for any number of threads; no host
+        synchronisation. Backward keeps the inputs and computes the edges anew. The convolution is a sum of differences,
+        exactly 0 where ``p`` is flat. Derivatives are autograd's of the formula: 0 where ``D(p)`` is clipped and where
+        the tanh is 0, so a flat prediction gets no gradient; just outside it is large, up to ``2e7 t``. NaN in a sample
+        makes its loss NaN, infinite logits are probabilities of 0 and 1.
+
+    Source:
+        ThreshNet, section 3, with the kernel of its source, PFAN, whose public code has ``relu``.
+    """
+    check.one_of("edge", edge, ("abs", "relu"))
+    check.one_of("reduction", reduction, ("mean", "sum", "none"))
+    check.one_of("input", input, ("logits", "probabilities"))
+    if kernel not in (4, 8):
+        raise ValueError(f"kernel must be 4 or 8, got {kernel!r}")
+    check.floating("logits", logits)
+    check.prediction("logits", logits)
+    if not (isinstance(target, Tensor) and target.dtype == torch.bool):
+        check.prediction("target", target)
+    check.matching("target", target, "logits", logits)
+    if logits.ndim == 2:
+        logits, target = logits[None], target[None]
+    if left_to_compiler("dislosses::laplacian_boundary", logits.device):
+        losses = reference.laplacian_boundary(logits, target.detach(), edge, kernel, input)
+    else:
+        losses = _laplacian_boundary(logits, target, edge, kernel, input)
+    if sample_weight is not None:
+        check.floating("sample_weight", sample_weight)
+        check.matching("sample_weight", sample_weight, "the loss of each sample", losses)
+        losses = losses * sample_weight
+    if reduction == "none":
+        return losses
+    return losses.mean() if reduction == "mean" else losses.sum()
+
+
+class LaplacianBoundaryLoss(nn.Module):
+    """:func:`laplacian_boundary_loss` as a module."""
+
+    def __init__(self, edge: str = "abs", kernel: int = 8, reduction: str = "mean", *, input: str = "logits") -> None:
+        super().__init__()
+        self.edge = edge
+        self.kernel = kernel
+        self.reduction = reduction
+        self.input = input
+
+    def forward(self, logits: Tensor, target: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        """The loss of logits against target, shapes as in :func:`laplacian_boundary_loss`."""
+        return laplacian_boundary_loss(
+            logits,
+            target,
+            self.edge,
+            self.kernel,
+            self.reduction,
+            input=self.input,
+            sample_weight=sample_weight,
+        )
