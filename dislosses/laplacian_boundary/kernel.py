@@ -17,7 +17,7 @@ from dislosses.laplacian_boundary import reference
 
 # Not tuned on a GPU yet: `python -m bench.tune` prints rows for the GPU it runs on. A warp has one strip.
 BLOCKS: BlockTable = {
-    "default": [(1 << 18, Blocks(1024, 2)), (1 << 22, Blocks(2048, 2)), (1 << 62, Blocks(4096, 2))],
+    "default": [(1 << 18, Blocks(512, 1)), (1 << 22, Blocks(1024, 1)), (1 << 62, Blocks(2048, 1))],
     "cpu": [(1 << 62, Blocks(1 << 16, 16))],
 }
 _STRIP, _OWN = 64, 60
@@ -54,13 +54,13 @@ def _across(values):
 
 
 @triton.jit
-def _laplacian(above, row, below, across_above, across, across_below, KERNEL: tl.constexpr):
-    """Differences alone: exactly 0 where the values are equal."""
+def _laplacian(above, row, below, KERNEL: tl.constexpr):
+    """The convolution, by differences alone: exactly 0 where the values are equal."""
     down = (row - above) + (row - below)
     if KERNEL == 8:
-        return 3 * down + (across_above + across + across_below)
+        return 3 * down + _across(above + row + below)
     else:
-        return down + across
+        return down + _across(row)
 
 
 @triton.jit
@@ -103,30 +103,23 @@ def _one_less(a, decay):
 
 
 @triton.jit
-def _wanted(convolved, EDGE: tl.constexpr):
-    """The edges of the target."""
-    decay = _decay(_strength(convolved, EDGE))
-    return (1 - decay) * _reciprocal(1 + decay)
-
-
-@triton.jit
-def _loss(convolved, wanted, EDGE: tl.constexpr):
+def _loss(found, wanted, EDGE: tl.constexpr):
+    """``-(t log D + (1 - t) log(1 - D))`` with ``t = (1 - F) / (1 + F)``, from the convolutions."""
     # D is in [1e-7, 1 - 1e-7] if its a is between the atanh of these.
-    a = tl.clamp(_strength(convolved, EDGE), 1e-7, 8.405621383, propagate_nan=tl.PropagateNan.ALL)
-    decay = _decay(a)
-    more = approximate_log(1 + decay)
-    yes = approximate_log(_one_less(a, decay)) - more
-    no = (0.6931471805599453 - 2 * a) - more
-    return -(no + wanted * (yes - no))
+    a = tl.clamp(_strength(found, EDGE), 1e-7, 8.405621383, propagate_nan=tl.PropagateNan.ALL)
+    e, f = _decay(a), _decay(_strength(wanted, EDGE))
+    share = (1 - f) * _reciprocal(1 + f)
+    shift = 2 * a - 0.6931471805599453
+    return (shift + approximate_log(1 + e)) - share * (shift + approximate_log(_one_less(a, e)))
 
 
 @triton.jit
-def _half_slope(convolved, wanted, EDGE: tl.constexpr):
-    """Half of ``dL/dc = sign(c) (1 + D) (1 - t / D) = 2 sign(c) (1 / (1 + E) - t / (1 - E))``, 0 where D is clipped."""
-    a = _strength(convolved, EDGE)
-    decay = _decay(a)
-    slope = _reciprocal(1 + decay) - wanted * _reciprocal(_one_less(a, decay))
-    slope = tl.where(convolved < 0, -slope, slope)
+def _slope(found, wanted, EDGE: tl.constexpr):
+    """A quarter of the loss's derivative by ``found``, which is ``sign 4 (F - E) / ((1 - E) (1 + E) (1 + F))``."""
+    a = _strength(found, EDGE)
+    e, f = _decay(a), _decay(_strength(wanted, EDGE))
+    slope = (f - e) * _reciprocal(_one_less(a, e) * (1 + e) * (1 + f))
+    slope = tl.where(found < 0, -slope, slope)
     return tl.where((a < 1e-7) | (a > 8.405621383), 0, slope)
 
 
@@ -156,8 +149,7 @@ def _laplacian_boundary_forward(
     logits_ptr += plane.to(tl.int64) * logits_stride_n + (first - 1).to(tl.int64) * logits_stride_h + column
     target_ptr += plane.to(tl.int64) * target_stride_n + (first - 1).to(tl.int64) * target_stride_h + column
     p_above = tl.zeros((STRIPS, 32, 2), tl.float32)
-    p, p_across_above, p_across = p_above, p_above, p_above
-    t_above, t, t_across_above, t_across = p_above, p_above, p_above, p_above
+    p, t_above, t = p_above, p_above, p_above
     total = p_above
     own = own[:, :, None] & (columns < width)
     for step in range(rows + 2):
@@ -165,13 +157,11 @@ def _laplacian_boundary_forward(
         inside = (row >= 0) & (row < height)
         p_below = _probability(_row(logits_ptr, column, inside, width, outside), LOGITS)
         t_below = _row(target_ptr, column, inside, width, 0)
-        p_across_below, t_across_below = _across(p_below), _across(t_below)
-        convolved = _laplacian(p_above, p, p_below, p_across_above, p_across, p_across_below, KERNEL)
-        wanted = _wanted(_laplacian(t_above, t, t_below, t_across_above, t_across, t_across_below, KERNEL), EDGE)
+        found = _laplacian(p_above, p, p_below, KERNEL)
+        wanted = _laplacian(t_above, t, t_below, KERNEL)
         counted = (row > first) & (row <= height)
-        total += tl.where(own & counted[:, :, None], _loss(convolved, wanted, EDGE), 0)
-        p_above, p, p_across_above, p_across = p, p_below, p_across, p_across_below
-        t_above, t, t_across_above, t_across = t, t_below, t_across, t_across_below
+        total += tl.where(own & counted[:, :, None], _loss(found, wanted, EDGE), 0)
+        p_above, p, t_above, t = p, p_below, t, t_below
         logits_ptr += logits_stride_h
         target_ptr += target_stride_h
     strip = tl.program_id(0) * STRIPS + tl.arange(0, STRIPS)
@@ -222,31 +212,27 @@ def _laplacian_boundary_backward(
     target_ptr += plane.to(tl.int64) * target_stride_n + (first - 2).to(tl.int64) * target_stride_h + column
     result_ptr += (plane.to(tl.int64) * height + first - 4) * width + column
     p_above = tl.zeros((STRIPS, 32, 2), tl.float32)
-    p, p_across_above, p_across = p_above, p_above, p_above
-    t_above, t, t_across_above, t_across = p_above, p_above, p_above, p_above
-    e_above, e, e_across_above, e_across = p_above, p_above, p_above, p_above
+    p, t_above, t = p_above, p_above, p_above
+    e_above, e = p_above, p_above
     inside_columns = (columns >= 0) & (columns < width)
     for step in range(rows + 4):
         row = first - 2 + step
         inside = (row >= 0) & (row < height)
         p_below = _probability(_row(logits_ptr, column, inside, width, outside), LOGITS)
         t_below = _row(target_ptr, column, inside, width, 0)
-        p_across_below, t_across_below = _across(p_below), _across(t_below)
-        convolved = _laplacian(p_above, p, p_below, p_across_above, p_across, p_across_below, KERNEL)
-        wanted = _wanted(_laplacian(t_above, t, t_below, t_across_above, t_across, t_across_below, KERNEL), EDGE)
+        found = _laplacian(p_above, p, p_below, KERNEL)
+        wanted = _laplacian(t_above, t, t_below, KERNEL)
         inside = (row >= 1) & (row <= height)
-        e_below = tl.where(inside_columns & inside[:, :, None], _half_slope(convolved, wanted, EDGE), 0)
-        e_across_below = _across(e_below)
-        result = _laplacian(e_above, e, e_below, e_across_above, e_across, e_across_below, KERNEL) * weight
+        e_below = tl.where(inside_columns & inside[:, :, None], _slope(found, wanted, EDGE), 0)
+        result = _laplacian(e_above, e, e_below, KERNEL) * weight
         if LOGITS:
             result *= p_above * (1 - p_above)
         even, odd = tl.split(result.to(result_ptr.dtype.element_ty))
         done = own & (row > first + 1) & (row <= height + 1)
         tl.store(result_ptr, even, mask=done & (column < width))
         tl.store(result_ptr + 1, odd, mask=done & (column + 1 < width))
-        p_above, p, p_across_above, p_across = p, p_below, p_across, p_across_below
-        t_above, t, t_across_above, t_across = t, t_below, t_across, t_across_below
-        e_above, e, e_across_above, e_across = e, e_below, e_across, e_across_below
+        p_above, p, t_above, t = p, p_below, t, t_below
+        e_above, e = e, e_below
         logits_ptr += logits_stride_h
         target_ptr += target_stride_h
         result_ptr += width
@@ -317,7 +303,7 @@ def launch_laplacian_boundary_backward(
             gradient.stride(0),
             *sizes,
             planes // batch,
-            2 / pixels,
+            4 / pixels,
             **_constants(edge, kernel, input, blocks),
             num_warps=blocks.warps,
             enable_fp_fusion=True,
