@@ -10,6 +10,7 @@
 #include "morphology.h"
 #include "skeletonize.h"
 #include "weighted_f_measure.h"
+#include "laplacian_boundary.h"
 
 namespace dislayers {
 
@@ -30,6 +31,10 @@ int64_t approximate_polygons_cpu(const Curves& curves, Tolerance tolerance, bool
 void human_correction_effort_cpu(const Effort& task, int64_t threads, int instruction_set);
 
 void weighted_f_measure_cpu(const WeightedF& task, int64_t threads, int instruction_set);
+
+void laplacian_boundary_cpu(const BoundaryLoss& task, int64_t threads, int instruction_set);
+
+void laplacian_boundary_backward_cpu(const BoundaryGradient& task, int64_t threads, int instruction_set);
 
 // Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. The
 // text of the error, or null.

@@ -102,6 +102,14 @@ Dilation dilation(uintptr_t mask, Strides mask_strides, uintptr_t within, Stride
             width, checked_iterations(iterations), square, flip};
 }
 
+Boundary boundary(uintptr_t values, Strides value_strides, uintptr_t target, int64_t bytes_of_a_target,
+                  Strides target_strides, Size size, bool logits, bool absolute, bool cross) {
+    const auto [planes, height, width] = checked(size);
+    expect(bytes_of_a_target == 1 || bytes_of_a_target == 4, "bytes_of_a_target must be 1 (uint8) or 4 (float32)");
+    return {predictions(values, 4, value_strides), predictions(target, bytes_of_a_target, target_strides), planes,
+            height, width, logits, absolute, cross};
+}
+
 int best() { return static_cast<int>(best_instruction_set()); }
 
 std::vector<std::string> instruction_sets() {
@@ -178,6 +186,29 @@ PYBIND11_MODULE(_C, module) {
             run(moments_cpu, task, threads, instruction_set);
         },
         "mask"_a, "mask_strides"_a, "sums"_a, "size"_a, "threads"_a, "instruction_set"_a);
+    module.def(
+        "laplacian_boundary_cpu",
+        [](uintptr_t values, Strides value_strides, uintptr_t target, int64_t bytes_of_a_target, Strides target_strides,
+           Size size, bool logits, bool absolute, bool cross, uintptr_t losses, int64_t threads, int instruction_set) {
+            const BoundaryLoss task = {boundary(values, value_strides, target, bytes_of_a_target, target_strides, size,
+                                                logits, absolute, cross),
+                                       required<double>(losses)};
+            run(laplacian_boundary_cpu, task, threads, instruction_set);
+        },
+        "values"_a, "value_strides"_a, "target"_a, "bytes_of_a_target"_a, "target_strides"_a, "size"_a, "logits"_a,
+        "absolute"_a, "cross"_a, "losses"_a, "threads"_a, "instruction_set"_a);
+    module.def(
+        "laplacian_boundary_backward_cpu",
+        [](uintptr_t values, Strides value_strides, uintptr_t target, int64_t bytes_of_a_target, Strides target_strides,
+           Size size, bool logits, bool absolute, bool cross, uintptr_t scales, uintptr_t gradient, int64_t threads,
+           int instruction_set) {
+            const BoundaryGradient task = {boundary(values, value_strides, target, bytes_of_a_target, target_strides,
+                                                    size, logits, absolute, cross),
+                                           required<const float>(scales), required<float>(gradient)};
+            run(laplacian_boundary_backward_cpu, task, threads, instruction_set);
+        },
+        "values"_a, "value_strides"_a, "target"_a, "bytes_of_a_target"_a, "target_strides"_a, "size"_a, "logits"_a,
+        "absolute"_a, "cross"_a, "scales"_a, "gradient"_a, "threads"_a, "instruction_set"_a);
     module.def(
         "distance_transform_cpu",
         [](uintptr_t mask, Strides mask_strides, uintptr_t distance, uintptr_t index, Size size, int64_t threads,

@@ -11,7 +11,8 @@ from dislayers._runtime import check
 from dislayers._runtime.backend import Implementation
 from dislayers._runtime.launch import triton_missing
 from dislayers._runtime.library import left_to_compiler, register
-from dislosses.laplacian_boundary import reference
+from dislayers._runtime.native import missing_kernel
+from dislosses.laplacian_boundary import native, reference
 
 _ARGUMENTS = "Tensor logits, Tensor target, str edge, int kernel, str input"
 
@@ -49,13 +50,19 @@ _laplacian_boundary_backward = register(
     f"dislosses::laplacian_boundary_backward(Tensor gradient, {_ARGUMENTS}) -> Tensor",
     reference.backward,
     _fake_backward,
-    kernels=[Implementation("triton", _triton_backward, triton_missing)],
+    kernels=[
+        Implementation("triton", _triton_backward, triton_missing),
+        Implementation("native", native.backward, missing_kernel("laplacian_boundary_backward")),
+    ],
 )
 _laplacian_boundary = register(
     f"dislosses::laplacian_boundary({_ARGUMENTS}) -> Tensor",
     reference.laplacian_boundary,
     _fake_forward,
-    kernels=[Implementation("triton", _triton_forward, triton_missing)],
+    kernels=[
+        Implementation("triton", _triton_forward, triton_missing),
+        Implementation("native", native.forward, missing_kernel("laplacian_boundary")),
+    ],
     backward=_backward,
     setup_context=_save,
 )
