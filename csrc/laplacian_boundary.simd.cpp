@@ -54,31 +54,35 @@ void probabilities(const float* __restrict values, int64_t width, bool logits, f
     }
 }
 
-// `a` of an edge tanh a.
-float strength(float convolved, bool both_sides) { return both_sides ? absolute(convolved) : at_least(convolved, 0); }
+// `a` of an edge tanh a: |c| where `mirror` is -1, max(c, 0) where it is 0.
+float strength(float convolved, float mirror) { return at_least(convolved, mirror * convolved); }
 
 // 1 - E for E = exp(-2 a), without the cancellation of small a.
-float one_less(float a, float e) { return a < 0.03f ? 2 * a * (1 - a * (1 - 0.6666667f * a)) : 1 - e; }
+float one_less(float a, float e) {
+    const float near_zero = 2 * a * (1 - a * (1 - 0.6666667f * a)), far = 1 - e;
+    return a < 0.03f ? near_zero : far;
+}
 
-// -(t log D + (1 - t) log(1 - D)), from both convolutions.
-void losses(const float* __restrict found, const float* __restrict wanted, int64_t width, bool both_sides,
+// -(t log D + (1 - t) log(1 - D)), from both convolutions. Flat, since a call would keep the loop from becoming vectors.
+__attribute__((flatten)) void losses(const float* __restrict found, const float* __restrict wanted, int64_t width, float mirror,
             float* __restrict out) {
     for (int64_t x = 0; x < width; ++x) {
-        const float a = at_most(at_least(strength(found[x], both_sides), smallest_strength), largest_strength);
-        const float e = exponential(-2 * a), f = exponential(-2 * strength(wanted[x], both_sides));
+        const float a = at_most(at_least(strength(found[x], mirror), smallest_strength), largest_strength);
+        const float e = exponential(-2 * a), f = exponential(-2 * strength(wanted[x], mirror));
         const float shift = 2 * a - 0.693147181f;
         out[x] = (shift + logarithm(1 + e)) - (1 - f) / (1 + f) * (shift + logarithm(one_less(a, e)));
     }
 }
 
-// A quarter of the derivative by `found`, in its place: sign (F - E) / ((1 - E) (1 + E) (1 + F)), 0 where D is clipped.
-void slopes(const float* __restrict found, const float* __restrict wanted, int64_t width, bool both_sides,
+// A quarter of the derivative by `found`: sign (F - E) / ((1 - E) (1 + E) (1 + F)), 0 where D is clipped.
+void slopes(const float* __restrict found, const float* __restrict wanted, int64_t width, float mirror,
             float* __restrict out) {
     for (int64_t x = 0; x < width; ++x) {
-        const float a = strength(found[x], both_sides);
-        const float e = exponential(-2 * a), f = exponential(-2 * strength(wanted[x], both_sides));
-        const float slope = (f - e) / (one_less(a, e) * (1 + e) * (1 + f)), turned = found[x] < 0 ? -slope : slope;
-        out[x] = (a < smallest_strength) | (a > largest_strength) ? 0.0f : turned;
+        const float a = strength(found[x], mirror);
+        const float e = exponential(-2 * a), f = exponential(-2 * strength(wanted[x], mirror));
+        const float slope = (f - e) / (one_less(a, e) * (1 + e) * (1 + f)), back = -slope;
+        const float turned = found[x] < 0 ? back : slope, low = a < smallest_strength ? 0.0f : turned;
+        out[x] = a > largest_strength ? 0.0f : low;
     }
 }
 
@@ -144,6 +148,7 @@ class Passing {
 void boundary_loss(const BoundaryLoss& task, int64_t plane, int64_t first, int64_t last, float* room, double* sum) {
     const Boundary& boundary = task.boundary;
     const int64_t width = boundary.width, stride = boundary_stride(width);
+    const float mirror = boundary.absolute ? -1 : 0;
     Passing passing(boundary, plane, room);
     float* const of_row = room + 9 * stride;
     clear(of_row, stride);
@@ -151,7 +156,7 @@ void boundary_loss(const BoundaryLoss& task, int64_t plane, int64_t first, int64
     for (int64_t row = first - 1; row <= last; ++row) {
         passing.next(row);
         if (row <= first) continue;
-        losses(passing.found, passing.wanted, width, boundary.absolute, of_row);
+        losses(passing.found, passing.wanted, width, mirror, of_row);
         total += sum_of(of_row, width);
     }
     *sum = total;
@@ -160,6 +165,7 @@ void boundary_loss(const BoundaryLoss& task, int64_t plane, int64_t first, int64
 void boundary_gradient(const BoundaryGradient& task, int64_t plane, int64_t first, int64_t last, float* room) {
     const Boundary& boundary = task.boundary;
     const int64_t width = boundary.width, height = boundary.height, stride = boundary_stride(width);
+    const float mirror = boundary.absolute ? -1 : 0;
     Passing passing(boundary, plane, room);
     Rows slope(room + 9 * stride, stride);
     float* const before = room + 12 * stride;
@@ -170,7 +176,7 @@ void boundary_gradient(const BoundaryGradient& task, int64_t plane, int64_t firs
         if (row < 1 || row > height)
             clear(slope.below, width);
         else
-            slopes(passing.found, passing.wanted, width, boundary.absolute, slope.below);
+            slopes(passing.found, passing.wanted, width, mirror, slope.below);
         if (row < first + 2) continue;
         convolve(slope, width, boundary.cross, passing.sums, before);
         float* __restrict out = task.gradient + (plane * height + row - 2) * width;
