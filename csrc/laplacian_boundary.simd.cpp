@@ -59,8 +59,8 @@ float strength(float convolved, float mirror) { return at_least(convolved, mirro
 
 // 1 - E for E = exp(-2 a), without the cancellation of small a.
 float one_less(float a, float e) {
-    const float near_zero = 2 * a * (1 - a * (1 - 0.6666667f * a)), far = 1 - e;
-    return a < 0.03f ? near_zero : far;
+    const float near_zero = 2 * a * (1 - a * (1 - a * (0.6666667f - 0.3333333f * a))), far = 1 - e;
+    return a < 0.04f ? near_zero : far;
 }
 
 // -(t log D + (1 - t) log(1 - D)), from both convolutions. Flat, since a call would keep the loop from becoming vectors.

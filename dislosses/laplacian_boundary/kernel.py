@@ -99,7 +99,7 @@ def _decay(a):
 @triton.jit
 def _one_less(a, decay):
     """``1 - E`` without the cancellation of small ``a``."""
-    return tl.where(a < 0.03, 2 * a * (1 - a * (1 - 0.6666667 * a)), 1 - decay)
+    return tl.where(a < 0.04, 2 * a * (1 - a * (1 - a * (0.6666667 - 0.3333333 * a))), 1 - decay)
 
 
 @triton.jit
