@@ -74,9 +74,7 @@ def _reciprocal(x):
 def _probability(values, LOGITS: tl.constexpr):
     if LOGITS:
         # The minimum keeps the product out of the differences' multiply-adds, which would not cancel where p is flat.
-        return tl.minimum(
-            _reciprocal(1 + tl.exp2(-1.4426950408889634 * values)), 1, propagate_nan=tl.PropagateNan.ALL
-        )
+        return tl.minimum(_reciprocal(1 + tl.exp2(-1.4426950408889634 * values)), 1, propagate_nan=tl.PropagateNan.ALL)
     else:
         return values
 
@@ -277,9 +275,7 @@ def launch_laplacian_boundary_forward(logits: Tensor, target: Tensor, edge: str,
             num_warps=blocks.warps,
             enable_fp_fusion=True,
         )
-        _laplacian_boundary_join[(batch,)](
-            partial, loss, len(partial) // batch, pixels, BLOCK=_JOINED, num_warps=4
-        )
+        _laplacian_boundary_join[(batch,)](partial, loss, len(partial) // batch, pixels, BLOCK=_JOINED, num_warps=4)
     return loss
 
 

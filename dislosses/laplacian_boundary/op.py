@@ -85,7 +85,7 @@ def laplacian_boundary_loss(
 
     Args:
         logits: (B, ..., H, W), floating; (H, W) is a batch of one.
-        target: same shape; bool, uint8 (0 or 1) or floating in [0, 1] (soft labels). It gets no gradient.
+        target: same shape; bool, integer (0 or 1) or floating in [0, 1] (soft labels). It gets no gradient.
         edge: "abs" (ThreshNet), or "relu" for ``relu(tanh(K * f))`` (PFAN).
         kernel: 8, or 4 for the cross: 4 amid four -1.
         reduction: "mean" or "sum" over the samples, or "none": (B,).
@@ -96,15 +96,16 @@ def laplacian_boundary_loss(
         A float32 scalar (float64 from float64), or (B,) for "none". The mean over no pixels or samples is NaN.
 
     Raises:
-        TypeError: logits or sample_weight is not floating, or target is neither bool, uint8 nor floating.
+        TypeError: logits or sample_weight is not floating, or target is complex or no tensor.
         ValueError: shapes or devices differ, logits has less than two dimensions, or an option is none of those named.
 
     Numerics:
         Computed in float32, also from half precision; deterministic, for any number of threads; no host
         synchronisation. Backward keeps the inputs and computes the edges anew. The convolution is a sum of differences,
         exactly 0 where ``p`` is flat. Derivatives are autograd's of the formula: 0 where ``D(p)`` is clipped and where
-        the tanh is 0, so a flat prediction gets no gradient; just outside it is large, up to ``2e7 t``. NaN in a sample
-        makes its loss NaN, infinite logits are probabilities of 0 and 1.
+        the tanh is 0, so a flat prediction gets no gradient. Where it is nearly flat the derivative has a pole, up to
+        ``1e7 t``, and float32 has few digits of it. NaN in a sample makes its loss NaN; infinite logits are
+        probabilities of 0 and 1.
 
     Source:
         ThreshNet, section 3, with the kernel of its source, PFAN, whose public code has ``relu``.
@@ -116,8 +117,7 @@ def laplacian_boundary_loss(
         raise ValueError(f"kernel must be 4 or 8, got {kernel!r}")
     check.floating("logits", logits)
     check.prediction("logits", logits)
-    if not (isinstance(target, Tensor) and target.dtype == torch.bool):
-        check.prediction("target", target)
+    check.real("target", target)
     check.matching("target", target, "logits", logits)
     if logits.ndim == 2:
         logits, target = logits[None], target[None]
