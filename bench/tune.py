@@ -14,10 +14,11 @@ import torch
 from torch.utils.benchmark import Timer
 
 from dislayers._runtime.launch import Blocks, architecture
-from dislosses import normalized_focal_loss
+from dislosses import laplacian_boundary_loss, normalized_focal_loss
+from dislosses.laplacian_boundary import kernel as laplacian_boundary
 from dislosses.normalized_focal import kernel as normalized_focal
 
-CANDIDATES = [Blocks(elements, warps) for elements, warps in product((1024, 2048, 4096, 8192), (4, 8))]
+CANDIDATES = [Blocks(elements, warps) for elements, warps in product((1024, 2048, 4096, 8192), (1, 4, 8))]
 SIDES = (512, 1024, 2048)
 
 
@@ -27,7 +28,16 @@ def normalized_focal_step(side: int, device: torch.device) -> Callable[[], objec
     return lambda: torch.autograd.grad(normalized_focal_loss(logits, target), logits)
 
 
-STEPS = {"normalized_focal": (normalized_focal, normalized_focal_step)}
+def laplacian_boundary_step(side: int, device: torch.device) -> Callable[[], object]:
+    logits = torch.randn(1, 1, side, side, device=device, dtype=torch.bfloat16, requires_grad=True)
+    target = torch.rand(1, 1, side, side, device=device) > 0.5
+    return lambda: torch.autograd.grad(laplacian_boundary_loss(logits, target), logits)
+
+
+STEPS = {
+    "normalized_focal": (normalized_focal, normalized_focal_step),
+    "laplacian_boundary": (laplacian_boundary, laplacian_boundary_step),
+}
 
 
 def median_microseconds(step: Callable[[], object]) -> float:

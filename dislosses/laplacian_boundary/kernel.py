@@ -315,16 +315,16 @@ def _variant(direction: str, kernel: object, logits: str, target: str, budget: f
     arguments = [name for name in kernel.arg_names if name not in constants]  # type: ignore[attr-defined]
     signature = {name: types.get(name, "i32") for name in arguments}
     aligned = [name for name in arguments if name.endswith(("_ptr", "_stride_n", "_stride_h", "height", "width"))]
-    # An element is one of a row: all instructions, of which the loop over rows is half.
+    # An element is one of a row: all instructions for a single row, of which the loop over rows is half.
     name = f"laplacian_boundary {direction} {logits[1:]} {target[1:]}, a row"
     return AheadOfTime(name, kernel, signature, constants, blocks.warps, _STRIP * blocks.warps, budget, aligned)
 
 
 AHEAD_OF_TIME = [
-    _variant("forward", _laplacian_boundary_forward, "*fp32", "*fp32", 160),
-    _variant("forward", _laplacian_boundary_forward, "*bf16", "*u8", 160),
-    _variant("backward", _laplacian_boundary_backward, "*fp32", "*fp32", 170),
-    _variant("backward", _laplacian_boundary_backward, "*bf16", "*u8", 170),
+    _variant("forward", _laplacian_boundary_forward, "*fp32", "*fp32", 130),
+    _variant("forward", _laplacian_boundary_forward, "*bf16", "*u8", 130),
+    _variant("backward", _laplacian_boundary_backward, "*fp32", "*fp32", 156),
+    _variant("backward", _laplacian_boundary_backward, "*bf16", "*u8", 156),
     AheadOfTime(
         "laplacian_boundary join",
         _laplacian_boundary_join,

@@ -47,7 +47,7 @@ def _probability(logits: Tensor, input: str) -> Tensor:
 
 
 def backward(gradient: Tensor, logits: Tensor, target: Tensor, edge: str, kernel: int, input: str) -> Tensor:
-    """Gradient with respect to logits (to the probabilities, if those are the input), for a gradient (B,) of the losses.
+    """Gradient with respect to logits, or to probabilities if those are the input, for a gradient (B,) of the losses.
 
     With ``c`` the convolution, ``tanh' = 1 - D^2`` and the derivative of BCE make
     ``e = dL/dc = sign(c) (1 + D) (1 - t / D)``; ``e = 0`` where ``D`` is clipped. The kernel is its own mirror image,
