@@ -16,8 +16,8 @@ from bench.test_normalized_focal import BATCH, DTYPES, SIZE, Loss, inputs, kept_
 from dislosses import laplacian_boundary_loss
 from dislosses.laplacian_boundary.reference import laplacian_boundary
 
-# Of the largest gradient, in the mean: float32 has few digits where an edge nearly vanishes.
-TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2**-8}
+# The median relative error of the gradient: near an edge of 0 it has a pole, where float32 has few digits.
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-8}
 
 
 def plain(logits: Tensor, target: Tensor) -> Tensor:
@@ -48,8 +48,8 @@ def check(loss: Loss, logits: Tensor, target: Tensor) -> None:
     result = loss(logits, target)
     (gradient,) = torch.autograd.grad(result, logits)
     torch.testing.assert_close(result.double(), expected, rtol=1e-5, atol=0)
-    error = (gradient.double() - expected_gradient).abs().mean() / expected_gradient.abs().mean()
-    assert error <= TOLERANCE[logits.dtype], f"gradient is off by {error:.2g} of its size"
+    error = ((gradient.double() - expected_gradient).abs() / expected_gradient.abs().clamp_min(1e-30)).median()
+    assert error <= TOLERANCE[logits.dtype], f"gradient is off by {error:.2g} of itself"
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)

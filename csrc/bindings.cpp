@@ -195,7 +195,7 @@ PYBIND11_MODULE(_C, module) {
                                        required<double>(losses)};
             run(laplacian_boundary_cpu, task, threads, instruction_set);
         },
-        "values"_a, "value_strides"_a, "target"_a, "bytes_of_a_target"_a, "target_strides"_a, "size"_a, "logits"_a,
+        "values"_a, "values_strides"_a, "target"_a, "bytes_of_a_target"_a, "target_strides"_a, "size"_a, "logits"_a,
         "absolute"_a, "cross"_a, "losses"_a, "threads"_a, "instruction_set"_a);
     module.def(
         "laplacian_boundary_backward_cpu",
@@ -207,7 +207,7 @@ PYBIND11_MODULE(_C, module) {
                                            required<const float>(scales), required<float>(gradient)};
             run(laplacian_boundary_backward_cpu, task, threads, instruction_set);
         },
-        "values"_a, "value_strides"_a, "target"_a, "bytes_of_a_target"_a, "target_strides"_a, "size"_a, "logits"_a,
+        "values"_a, "values_strides"_a, "target"_a, "bytes_of_a_target"_a, "target_strides"_a, "size"_a, "logits"_a,
         "absolute"_a, "cross"_a, "scales"_a, "gradient"_a, "threads"_a, "instruction_set"_a);
     module.def(
         "distance_transform_cpu",

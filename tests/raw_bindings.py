@@ -137,9 +137,25 @@ def weighted_f_measure(m: Memory) -> Arguments:
     return {**images, **outputs, "size": m.size, **m.workers()}
 
 
+def _boundary(m: Memory) -> Arguments:
+    value = m.random.choice([1, 4])
+    images = {**m.images("values", 4), **m.images("target", value), "bytes_of_a_target": value}
+    return {**images, "size": m.size, "logits": m.coin(), "absolute": m.coin(), "cross": m.coin(), **m.workers()}
+
+
+def laplacian_boundary(m: Memory) -> Arguments:
+    return {**_boundary(m), "losses": m.room(8 * m.size[0])}
+
+
+def laplacian_boundary_backward(m: Memory) -> Arguments:
+    scales = np.array([m.random.choice([0.0, 1.0, math.inf, math.nan]) for _ in range(m.size[0])], np.float32)
+    return {**_boundary(m), "scales": m.filled(scales), "gradient": m.room(4 * m.pixels)}
+
+
 BINDINGS = (
     *(dilate, skeletonize, connected_components, joint_histogram, moments, distance_transform, contours),
     *(approximate_polygons, human_correction_effort, weighted_f_measure),
+    *(laplacian_boundary, laplacian_boundary_backward),
 )
 
 NO_INTEGERS = (None, "1", 1.5, 2**64)
@@ -153,6 +169,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "relax": (-1, 2**41, MOST, *NO_INTEGERS),
     "bins": (0, -1, 65537, 2**58, MOST, *NO_INTEGERS),
     "bytes_of_a_value": (0, -1, 2, 16, MOST, *NO_INTEGERS),
+    "bytes_of_a_target": (0, -1, 2, 8, MOST, *NO_INTEGERS),
     "epsilon": (math.nan, -1.0, -math.inf, None, "1"),
     "count": (-1, -MOST, *NO_INTEGERS),
     "stride_row": NO_INTEGERS,
@@ -163,6 +180,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("points", "lengths", "corners", "corner_counts"), (0, -1, *NO_INTEGERS)),
     **{f"{name}_strides": (1, (1,), (1, 1.5)) for name in ("mask", "within", "pred", "gt", "truth", "skeleton")},
     **dict.fromkeys(("square", "flip", "diagonal", "segment", "closed"), ("yes",)),
+    **dict.fromkeys(("values", "target", "losses", "scales", "gradient"), (0, -1, *NO_INTEGERS)),
+    **dict.fromkeys(("values_strides", "target_strides"), (1, (1,), (1, 1.5))),
+    **dict.fromkeys(("logits", "absolute", "cross"), ("yes",)),
 }
 
 
