@@ -1,0 +1,197 @@
+"""The op ``dislosses::feature_sync`` with its gradient, the loss and the module that people call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dislayers._runtime import check
+from dislayers._runtime.backend import Implementation
+from dislayers._runtime.launch import triton_missing
+from dislayers._runtime.layout import dense_samples
+from dislayers._runtime.library import left_to_compiler, not_differentiable, register
+from dislosses.feature_sync import reference
+
+
+def _triton_forward(features: list[Tensor], *arguments: Any) -> tuple[Tensor, list[Tensor]]:
+    if any(feature.dtype == torch.float64 for feature in features):
+        return reference.forward(features, *arguments)
+    from dislosses.feature_sync.kernel import launch_feature_sync_forward
+
+    return launch_feature_sync_forward(features, *arguments)
+
+
+def _triton_scale(gradients: list[Tensor], *arguments: Any) -> list[Tensor]:
+    from dislosses.feature_sync.kernel import launch_feature_sync_scale
+
+    results = [torch.empty_like(gradient) for gradient in gradients]
+    launch_feature_sync_scale(gradients, results, *arguments)
+    return results
+
+
+def _triton_scale_in_place(gradients: list[Tensor], *arguments: Any) -> None:
+    from dislosses.feature_sync.kernel import launch_feature_sync_scale
+
+    launch_feature_sync_scale(gradients, gradients, *arguments)
+    torch.autograd.graph.increment_version(gradients)
+
+
+def _fake_forward(features: list[Tensor], *arguments: Any) -> tuple[Tensor, list[Tensor]]:
+    losses = features[0].new_empty(len(features), dtype=reference.result_dtype(features))
+    return losses, [torch.empty_like(dense_samples(feature)) for feature in features if arguments[-1]]
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, list[Tensor]]) -> None:
+    features, _, _, weights, _, _ = inputs
+    ctx.factors = [remaining for _, remaining in reference.scales(features, weights)]
+    ctx.mark_non_differentiable(*output[1])
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*output[1])
+
+
+def _only_reader(upstream: Tensor) -> bool:
+    """Whether this backward pass is the last one to read what was saved, and nothing records or traces it."""
+    if type(upstream) is not Tensor or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return False
+    return not torch._C._autograd._get_current_graph_task_keep_graph()
+
+
+def _backward(ctx: Any, upstream: Tensor | None, _: object) -> tuple[Any, ...]:
+    gradients: list[Any] = list(ctx.saved_tensors)
+    if not gradients:
+        not_differentiable()
+    none = [None] * len(gradients)
+    if upstream is None:
+        gradients = none
+    elif _only_reader(upstream):
+        _feature_sync_scale_(gradients, upstream, ctx.factors)
+    else:
+        gradients = _feature_sync_scale(gradients, upstream, ctx.factors)
+    return gradients, none, None, None, None, None
+
+
+_feature_sync_scale = register(
+    "dislosses::feature_sync_scale(Tensor[] gradients, Tensor upstream, float[] factors) -> Tensor[]",
+    reference.scale,
+    lambda gradients, *_: [torch.empty_like(gradient) for gradient in gradients],
+    kernels=[Implementation("triton", _triton_scale, triton_missing)],
+)
+_feature_sync_scale_ = register(
+    "dislosses::feature_sync_scale_(Tensor(a!)[] gradients, Tensor upstream, float[] factors) -> ()",
+    reference.scale_in_place,
+    lambda *_: None,
+    kernels=[Implementation("triton", _triton_scale_in_place, triton_missing)],
+    backward=None,
+)
+_feature_sync = register(
+    "dislosses::feature_sync(Tensor[] features, Tensor[] guides, Tensor? sample_weight, float[] weights, "
+    "str distance, bool with_gradients) -> (Tensor, Tensor[])",
+    reference.forward,
+    _fake_forward,
+    kernels=[Implementation("triton", _triton_forward, triton_missing)],
+    backward=_backward,
+    setup_context=_save,
+)
+
+
+def feature_sync_loss(
+    features: Sequence[Tensor],
+    guides: Sequence[Tensor],
+    distance: str = "l2",
+    reduction: str = "sum",
+    *,
+    weights: Sequence[float] | None = None,
+    sample_weight: Tensor | None = None,
+) -> Tensor:
+    """Sum over pairs of maps of their mean distance: ``sum_d w_d mean(s |f_d - g_d|²)`` for "l2".
+
+    Args:
+        features: maps (B, C, ...) of the model, floating, of any sizes and dtypes.
+        guides: as many maps of the ground-truth encoder, of the same shapes; no gradient flows into them.
+        distance: "l2" (squared), "l1", "smooth_l1" (quadratic below 1), or "kl": the divergence of the softmax over
+            channels from the guide's.
+        reduction: "sum" over the pairs, or "none" (one weighted value a pair).
+        weights: w, one a pair; all 1 by default.
+        sample_weight: s, (B,), a factor of each sample's elements in the means; it gets no gradient.
+
+    Returns:
+        A float32 scalar (float64 from float64), or (len(features),) for "none".
+
+    Raises:
+        TypeError: a map or sample_weight is no floating tensor.
+        ValueError: numbers, shapes or devices of the maps differ, weights are not as many, sample_weight is not (B,),
+            "kl" has maps without channels, or distance or reduction is unknown.
+
+    Numerics:
+        Each distance is a mean over all elements, channels included (the paper writes a sum norm with a weight), so
+        weights of 1 fit all sizes; of no element it is NaN. Half precision is computed in float32; deterministic; no
+        host synchronisation on a GPU. The forward pass writes the gradient, which is all that backward keeps: in half
+        precision it is rounded there, and once more where the incoming gradient is no power of two. NaN in a map makes
+        its loss NaN.
+
+    Source:
+        DIS5K paper (Qin et al., 2022), L_fs in section 4.2; "kl" and "l1" are rows of its table 3.
+    """
+    check.one_of("distance", distance, reference.DISTANCES)
+    check.one_of("reduction", reduction, ("sum", "none"))
+    _check_maps(features, guides, distance)
+    if weights is not None and len(weights) != len(features):
+        raise ValueError(f"weights must be one a pair: expected {len(features)}, got {len(weights)}")
+    if sample_weight is not None:
+        _check_sample_weight(sample_weight, features)
+        sample_weight = sample_weight.detach()
+    features, guides = list(features), [guide.detach() for guide in guides]
+    constants = ([1.0] * len(features) if weights is None else [float(weight) for weight in weights], distance)
+    if left_to_compiler("dislosses::feature_sync", features[0].device):
+        losses = reference.feature_sync(features, guides, sample_weight, *constants)
+    else:
+        with_gradients = torch.is_grad_enabled() and any(feature.requires_grad for feature in features)
+        losses, _ = _feature_sync(features, guides, sample_weight, *constants, with_gradients)
+    return losses.sum() if reduction == "sum" else losses
+
+
+def _check_maps(features: Sequence[Tensor], guides: Sequence[Tensor], distance: str) -> None:
+    if not features or len(guides) != len(features):
+        raise ValueError(f"guides must be as many as features, at least one: got {len(guides)} for {len(features)}")
+    least = 2 if distance == "kl" else 1
+    for index, (feature, guide) in enumerate(zip(features, guides, strict=True)):
+        check.floating(f"features[{index}]", feature)
+        check.floating(f"guides[{index}]", guide)
+        check.matching(f"guides[{index}]", guide, f"features[{index}]", feature)
+        if feature.device != features[0].device:
+            raise ValueError(f"features must be on one device, got {feature.device} beside {features[0].device}")
+        if feature.ndim < least:
+            raise ValueError(f"features[{index}] must have {least} dimensions or more, got {tuple(feature.shape)}")
+
+
+def _check_sample_weight(sample_weight: Tensor, features: Sequence[Tensor]) -> None:
+    check.floating("sample_weight", sample_weight)
+    for index, feature in enumerate(features):
+        if sample_weight.shape != feature.shape[:1] or sample_weight.device != feature.device:
+            raise ValueError(
+                f"sample_weight must hold one number a sample of features[{index}], {tuple(feature.shape)} on "
+                f"{feature.device}, got {tuple(sample_weight.shape)} on {sample_weight.device}"
+            )
+
+
+class FeatureSyncLoss(nn.Module):
+    """:func:`feature_sync_loss` as a module."""
+
+    def __init__(
+        self, distance: str = "l2", reduction: str = "sum", *, weights: Sequence[float] | None = None
+    ) -> None:
+        super().__init__()
+        self.distance = distance
+        self.reduction = reduction
+        self.weights = weights
+
+    def forward(
+        self, features: Sequence[Tensor], guides: Sequence[Tensor], sample_weight: Tensor | None = None
+    ) -> Tensor:
+        """The loss of features against guides, shapes as in :func:`feature_sync_loss`."""
+        return feature_sync_loss(
+            features, guides, self.distance, self.reduction, weights=self.weights, sample_weight=sample_weight
+        )
