@@ -41,19 +41,19 @@ def _triton_scale_in_place(gradients: list[Tensor], *arguments: Any) -> None:
 
 def _fake_forward(features: list[Tensor], *arguments: Any) -> tuple[Tensor, list[Tensor]]:
     losses = features[0].new_empty(len(features), dtype=reference.result_dtype(features))
-    return losses, [torch.empty_like(dense_samples(feature)) for feature in features if arguments[-1]]
+    return losses, [torch.empty_like(dense_samples(feature)) for feature in features if arguments[-2]]
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, list[Tensor]]) -> None:
-    features, _, _, weights, _, _ = inputs
+    features, _, _, weights, _, _, ctx.overwrite = inputs
     ctx.factors = [remaining for _, remaining in reference.scales(features, weights)]
     ctx.mark_non_differentiable(*output[1])
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(*output[1])
 
 
-def _only_reader(upstream: Tensor) -> bool:
-    """Whether this backward pass is the last one to read what was saved, and nothing records or traces it."""
+def _last_reader(upstream: Tensor) -> bool:
+    """Whether no other backward pass will read what was saved, and nothing records or traces this one."""
     if type(upstream) is not Tensor or torch.is_grad_enabled() or torch.compiler.is_compiling():
         return False
     return not torch._C._autograd._get_current_graph_task_keep_graph()
@@ -66,11 +66,11 @@ def _backward(ctx: Any, upstream: Tensor | None, _: object) -> tuple[Any, ...]:
     none = [None] * len(gradients)
     if upstream is None:
         gradients = none
-    elif _only_reader(upstream):
+    elif ctx.overwrite and _last_reader(upstream):
         _feature_sync_scale_(gradients, upstream, ctx.factors)
     else:
         gradients = _feature_sync_scale(gradients, upstream, ctx.factors)
-    return gradients, none, None, None, None, None
+    return gradients, none, None, None, None, None, None
 
 
 _feature_sync_scale = register(
@@ -86,9 +86,10 @@ _feature_sync_scale_ = register(
     kernels=[Implementation("triton", _triton_scale_in_place, triton_missing)],
     backward=None,
 )
+# overwrite: the caller keeps no gradient, so backward may scale them in their own memory and has none to make.
 _feature_sync = register(
     "dislosses::feature_sync(Tensor[] features, Tensor[] guides, Tensor? sample_weight, float[] weights, "
-    "str distance, bool with_gradients) -> (Tensor, Tensor[])",
+    "str distance, bool with_gradients, bool overwrite) -> (Tensor, Tensor[])",
     reference.forward,
     _fake_forward,
     kernels=[Implementation("triton", _triton_forward, triton_missing)],
@@ -149,7 +150,7 @@ def feature_sync_loss(
         losses = reference.feature_sync(features, guides, sample_weight, *constants)
     else:
         with_gradients = torch.is_grad_enabled() and any(feature.requires_grad for feature in features)
-        losses, _ = _feature_sync(features, guides, sample_weight, *constants, with_gradients)
+        losses, _ = _feature_sync(features, guides, sample_weight, *constants, with_gradients, True)
     return losses.sum() if reduction == "sum" else losses
 
 

@@ -71,6 +71,7 @@ def forward(
     weights: Sequence[float],
     distance: str,
     with_gradients: bool,
+    _: bool = False,
 ) -> tuple[Tensor, list[Tensor]]:
     """The losses and, if wanted, the gradients for an incoming gradient of ones, short of the second of their scales."""
     features = [dense_samples(feature) for feature in features]

@@ -30,7 +30,7 @@ def reference_loss(
 
 
 def pairs_of(distance: str, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Any:
-    shapes = [shape, (shape[0], 5, 3, 2), (shape[0], 7)]
+    shapes = [shape, (shape[0], 5, 11, 7), (shape[0], 13)]
     features, guides = ([(2 * torch.randn(s, generator=generator)).to(dtype) for s in shapes] for _ in range(2))
     sample_weight = torch.rand(shape[0], generator=generator).bfloat16().to(dtype)
     options = {"reduction": "none", "weights": [1.0, 0.25, -2.0], "sample_weight": sample_weight}
@@ -38,7 +38,7 @@ def pairs_of(distance: str, shape: tuple[int, ...], dtype: torch.dtype, generato
 
 
 def overload_arguments(features: Any, guides: Any, distance: str, **options: Any) -> Any:
-    return (features, guides, options["sample_weight"], options["weights"], distance, True), {}
+    return (features, guides, options["sample_weight"], options["weights"], distance, True, False), {}
 
 
 def described(distance: str) -> Op:
