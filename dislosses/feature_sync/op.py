@@ -25,6 +25,8 @@ def _triton_forward(features: list[Tensor], *arguments: Any) -> tuple[Tensor, li
 
 
 def _triton_scale(gradients: list[Tensor], *arguments: Any) -> list[Tensor]:
+    if any(gradient.dtype == torch.float64 for gradient in gradients):
+        return reference.scale(gradients, *arguments)
     from dislosses.feature_sync.kernel import launch_feature_sync_scale
 
     results = [torch.empty_like(gradient) for gradient in gradients]
@@ -33,6 +35,8 @@ def _triton_scale(gradients: list[Tensor], *arguments: Any) -> list[Tensor]:
 
 
 def _triton_scale_in_place(gradients: list[Tensor], *arguments: Any) -> None:
+    if any(gradient.dtype == torch.float64 for gradient in gradients):
+        return reference.scale_in_place(gradients, *arguments)
     from dislosses.feature_sync.kernel import launch_feature_sync_scale
 
     launch_feature_sync_scale(gradients, gradients, *arguments)

@@ -1,0 +1,382 @@
+"""Triton kernels: distances and gradients of all pairs of maps in one launch, their scaling in one; "kl" a pair each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from dislayers._runtime.groups import member, pointer
+from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
+from dislayers._runtime.layout import dense_samples, same_layout
+from dislosses.feature_sync.reference import scales, share
+
+# Not tuned on a GPU yet: `python -m bench.tune` prints rows for the GPU it runs on.
+BLOCKS: BlockTable = {
+    "default": [(1 << 22, Blocks(1024, 4)), (1 << 62, Blocks(4096, 8))],
+    "cpu": [(1 << 62, Blocks(4096, 4))],
+}
+_JOINED = 4096
+# Blocks of a program that scales: where all is to be multiplied by 1, few programs have to find that out.
+_SCALED = 8
+# Pairs of one launch: a program looks for its own among them.
+_MOST = 16
+# A block of the kernel of "kl".
+_CHANNELS, _PIXELS = 32, 32
+
+
+@triton.jit
+def _place(firsts, sizes, BLOCK: tl.constexpr):
+    """The pair of this program, its number in it, its sample, and where in the sample its block begins."""
+    pair = 0
+    for i in tl.static_range(1, len(firsts)):
+        pair += (tl.program_id(0) >= firsts[i]).to(tl.int32)
+    program = tl.program_id(0) - member(firsts, pair)
+    size = member(sizes, pair)
+    blocks = tl.cdiv(size, BLOCK)
+    return pair, program, (program // blocks).to(tl.int64), (program % blocks).to(tl.int64) * BLOCK, size
+
+
+@triton.jit
+def _l2(difference):
+    return difference * difference, 2 * difference
+
+
+@triton.jit
+def _l1(difference):
+    sign = tl.where(difference > 0, 1.0, tl.where(difference < 0, -1.0, 0.0))
+    return tl.abs(difference), sign
+
+
+@triton.jit
+def _smooth_l1(difference):
+    slope = tl.clamp(difference, -1.0, 1.0, propagate_nan=tl.PropagateNan.ALL)
+    return slope * (difference - 0.5 * slope), slope
+
+
+@triton.jit
+def _weight(sample_weight_ptr, stride, sample):
+    if sample_weight_ptr is None:
+        return 1.0
+    else:
+        return tl.load(sample_weight_ptr + sample * stride).to(tl.float32)
+
+
+@triton.jit
+def _feature_sync_forward(
+    feature_ptrs,
+    guide_ptrs,
+    gradient_ptrs,
+    sample_weight_ptr,
+    partial_ptr,
+    firsts,
+    partial_firsts,
+    sizes,
+    feature_strides_b,
+    guide_strides_b,
+    written,
+    sample_weight_stride,
+    DISTANCE: tl.constexpr,
+    WITH_GRADIENTS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    pair, program, sample, start, size = _place(firsts, sizes, BLOCK)
+    offs = tl.arange(0, BLOCK)
+    inside = offs < size - start
+    feature_ptr = pointer(feature_ptrs, pair) + sample * member(feature_strides_b, pair) + start
+    guide_ptr = pointer(guide_ptrs, pair) + sample * member(guide_strides_b, pair) + start
+    feature = tl.load(feature_ptr + offs, mask=inside, other=0).to(tl.float32)
+    guide = tl.load(guide_ptr + offs, mask=inside, other=0).to(tl.float32)
+    distance, slope = DISTANCE(feature - guide)
+    weight = _weight(sample_weight_ptr, sample_weight_stride, sample)
+    tl.store(partial_ptr + member(partial_firsts, pair) + program, tl.sum(distance, axis=0) * weight)
+    if WITH_GRADIENTS:
+        gradient_ptr = pointer(gradient_ptrs, pair) + sample * size + start
+        gradient = slope * (member(written, pair) * weight)
+        tl.store(gradient_ptr + offs, gradient.to(gradient_ptr.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def _kl_forward(
+    feature_ptr,
+    guide_ptr,
+    gradient_ptr,
+    sample_weight_ptr,
+    partial_ptr,
+    channels,
+    pixels,
+    feature_stride_b,
+    feature_stride_c,
+    feature_stride_p,
+    guide_stride_b,
+    guide_stride_c,
+    guide_stride_p,
+    gradient_stride_b,
+    gradient_stride_c,
+    gradient_stride_p,
+    sample_weight_stride,
+    written,
+    WITH_GRADIENTS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    PIXELS: tl.constexpr,
+):
+    """Logarithms of the sums of a block of pixels over its channels, then ``q (log q - log p)`` and ``p - q``."""
+    sample = tl.program_id(1).to(tl.int64)
+    offs_p = (tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS))[None, :]
+    offs_c = tl.arange(0, CHANNELS)[:, None]
+    feature_ptr += sample * feature_stride_b + offs_p * feature_stride_p
+    guide_ptr += sample * guide_stride_b + offs_p * guide_stride_p
+    most_f = tl.full((PIXELS,), float("-inf"), tl.float32)
+    most_g = most_f
+    sum_f = tl.zeros((PIXELS,), tl.float32)
+    sum_g = sum_f
+    for start in range(0, channels, CHANNELS):
+        c = (start + offs_c).to(tl.int64)
+        inside = (c < channels) & (offs_p < pixels)
+        feature = tl.load(feature_ptr + c * feature_stride_c, mask=inside, other=float("-inf")).to(tl.float32)
+        guide = tl.load(guide_ptr + c * guide_stride_c, mask=inside, other=float("-inf")).to(tl.float32)
+        most_f, sum_f = _add_exponentials(most_f, sum_f, feature)
+        most_g, sum_g = _add_exponentials(most_g, sum_g, guide)
+    normalizer_f = (most_f + tl.log(sum_f))[None, :]
+    normalizer_g = (most_g + tl.log(sum_g))[None, :]
+    weight = _weight(sample_weight_ptr, sample_weight_stride, sample)
+    total = tl.zeros((CHANNELS, PIXELS), tl.float32)
+    for start in range(0, channels, CHANNELS):
+        c = (start + offs_c).to(tl.int64)
+        inside = (c < channels) & (offs_p < pixels)
+        feature = tl.load(feature_ptr + c * feature_stride_c, mask=inside, other=0).to(tl.float32)
+        guide = tl.load(guide_ptr + c * guide_stride_c, mask=inside, other=0).to(tl.float32)
+        log_p = feature - normalizer_f
+        log_q = guide - normalizer_g
+        q = tl.exp(log_q)
+        total += tl.where(inside, q * (log_q - log_p), 0)
+        if WITH_GRADIENTS:
+            place = gradient_ptr + sample * gradient_stride_b + c * gradient_stride_c + offs_p * gradient_stride_p
+            gradient = (tl.exp(log_p) - q) * (written * weight)
+            tl.store(place, gradient.to(gradient_ptr.dtype.element_ty), mask=inside)
+    place = partial_ptr + tl.program_id(1) * tl.num_programs(0) + tl.program_id(0)
+    tl.store(place, tl.sum(tl.sum(total, axis=0), axis=0) * weight)
+
+
+@triton.jit
+def _add_exponentials(most, total, values):
+    """The maximum so far and the sum of exponentials relative to it, with some more channels."""
+    larger = tl.maximum(most, tl.max(values, axis=0))
+    return larger, total * tl.exp(most - larger) + tl.sum(tl.exp(values - larger[None, :]), axis=0)
+
+
+@triton.jit
+def _feature_sync_join(partial_ptr, loss_ptr, firsts, ends, shares, BLOCK: tl.constexpr):
+    pair = tl.program_id(0)
+    end = member(ends, pair)
+    total = tl.zeros((BLOCK,), tl.float32)
+    for start in range(member(firsts, pair), end, BLOCK):
+        offs = start + tl.arange(0, BLOCK)
+        total += tl.load(partial_ptr + offs, mask=offs < end, other=0)
+    tl.store(loss_ptr + pair, tl.sum(total, axis=0) * member(shares, pair))
+
+
+@triton.jit
+def _feature_sync_scale(
+    gradient_ptrs,
+    result_ptrs,
+    upstream_ptr,
+    firsts,
+    sizes,
+    places,
+    factors,
+    upstream_stride,
+    IN_PLACE: tl.constexpr,
+    BLOCKS_EACH: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    pair, _, _, start, size = _place(firsts, sizes, BLOCK * BLOCKS_EACH)
+    factor = tl.load(upstream_ptr + member(places, pair) * upstream_stride).to(tl.float32) * member(factors, pair)
+    gradient_ptr = pointer(gradient_ptrs, pair) + start
+    result_ptr = pointer(result_ptrs, pair) + start
+    blocks = BLOCKS_EACH
+    if IN_PLACE:
+        blocks = tl.where(factor == 1, 0, BLOCKS_EACH)
+    for block in range(blocks):
+        offs = block * BLOCK + tl.arange(0, BLOCK)
+        inside = offs < size - start
+        gradient = tl.load(gradient_ptr + offs, mask=inside, other=0).to(tl.float32)
+        tl.store(result_ptr + offs, (gradient * factor).to(result_ptr.dtype.element_ty), mask=inside)
+
+
+class _Launch(NamedTuple):
+    """Pairs of one launch: their numbers, the first program of each, and the programs of all."""
+
+    pairs: list[int]
+    firsts: tuple[int, ...]
+    programs: int
+
+
+def _firsts(counts: Sequence[int]) -> tuple[int, ...]:
+    return tuple(accumulate(counts, initial=0))
+
+
+def _launches(kinds: Sequence[object], programs: Sequence[int]) -> Iterator[_Launch]:
+    """Pairs of one kind together, as many as a launch takes; none without programs."""
+    for kind in dict.fromkeys(kinds):
+        alike = [pair for pair, other in enumerate(kinds) if other == kind and programs[pair]]
+        for start in range(0, len(alike), _MOST):
+            pairs = alike[start : start + _MOST]
+            *firsts, total = _firsts([programs[pair] for pair in pairs])
+            yield _Launch(pairs, tuple(firsts), total)
+
+
+def launch_feature_sync_forward(
+    features: list[Tensor],
+    guides: list[Tensor],
+    sample_weight: Tensor | None,
+    weights: Sequence[float],
+    distance: str,
+    with_gradients: bool,
+    _: bool = False,
+) -> tuple[Tensor, list[Tensor]]:
+    """As :func:`dislosses.feature_sync.reference.forward`."""
+    features = [dense_samples(feature) for feature in features]
+    guides = [same_layout(guide, feature) for guide, feature in zip(guides, features, strict=True)]
+    gradients = [torch.empty_like(feature) for feature in features] if with_gradients else []
+    losses = torch.empty(len(features), device=features[0].device)
+    write = _write_kl if distance == "kl" else _write_differences
+    with torch.cuda.device_of(features[0]):
+        partial, counts = write(
+            features, guides, gradients, sample_weight, [written for written, _ in scales(features, weights)], distance
+        )
+        _join(partial, counts, [share(x, weight) for x, weight in zip(features, weights, strict=True)], losses)
+    return losses, gradients
+
+
+def _write_differences(
+    features: list[Tensor],
+    guides: list[Tensor],
+    gradients: list[Tensor],
+    sample_weight: Tensor | None,
+    written: Sequence[float],
+    distance: str,
+) -> tuple[Tensor, list[int]]:
+    """Write the gradients; give the sums of blocks, and how many each pair has."""
+    blocks = blocks_for(BLOCKS, features[0].device, sum(map(torch.numel, features)))
+    sizes = [x.numel() // max(1, len(x)) for x in features]
+    counts = [len(x) * triton.cdiv(size, blocks.elements) for x, size in zip(features, sizes, strict=True)]
+    places = _firsts(counts)
+    partial = torch.empty(places[-1], device=features[0].device)
+    kinds = [(feature.dtype, guide.dtype) for feature, guide in zip(features, guides, strict=True)]
+    for pairs, firsts, programs in _launches(kinds, counts):
+        _feature_sync_forward[(programs,)](
+            _taken(features, pairs),
+            _taken(guides, pairs),
+            _taken(gradients or features, pairs),
+            sample_weight,
+            partial,
+            firsts,
+            _taken(places, pairs),
+            _taken(sizes, pairs),
+            tuple(features[pair].stride(0) for pair in pairs),
+            tuple(guides[pair].stride(0) for pair in pairs),
+            _taken(written, pairs),
+            0 if sample_weight is None else sample_weight.stride(0),
+            DISTANCE=_DISTANCES[distance],
+            WITH_GRADIENTS=bool(gradients),
+            BLOCK=blocks.elements,
+            num_warps=blocks.warps,
+            enable_fp_fusion=True,
+        )
+    return partial, counts
+
+
+def _write_kl(
+    features: list[Tensor],
+    guides: list[Tensor],
+    gradients: list[Tensor],
+    sample_weight: Tensor | None,
+    written: Sequence[float],
+    _: str,
+) -> tuple[Tensor, list[int]]:
+    """The same over channels, one launch a pair."""
+    grids = [(triton.cdiv(x[0, 0].numel() if x[:, :1].numel() else 0, _PIXELS), len(x)) for x in features]
+    counts = [blocks * samples for blocks, samples in grids]
+    places = _firsts(counts)
+    partial = torch.empty(places[-1], device=features[0].device)
+    for pair, grid in enumerate(grids):
+        if not counts[pair]:
+            continue
+        feature, guide = _columns(features[pair]), _columns(guides[pair])
+        gradient = _columns(gradients[pair]) if gradients else feature
+        _kl_forward[grid](
+            feature,
+            guide,
+            gradient,
+            sample_weight,
+            partial[places[pair] :],
+            *feature.shape[1:],
+            *feature.stride(),
+            *guide.stride(),
+            *gradient.stride(),
+            0 if sample_weight is None else sample_weight.stride(0),
+            written[pair],
+            WITH_GRADIENTS=bool(gradients),
+            CHANNELS=_CHANNELS,
+            PIXELS=_PIXELS,
+            num_warps=4,
+            enable_fp_fusion=True,
+        )
+        if gradients and gradient.data_ptr() != gradients[pair].data_ptr():
+            gradients[pair].copy_(gradient.view_as(gradients[pair]))
+    return partial, counts
+
+
+def _columns(maps: Tensor) -> Tensor:
+    """(B, C, ...) as (B, C, P) in the order of memory: a view, or a copy where channels lie between the pixels."""
+    order = sorted(range(2, maps.ndim), key=maps.stride, reverse=True)
+    return maps.permute(0, 1, *order)[..., None].flatten(2)
+
+
+def _join(partial: Tensor, counts: Sequence[int], shares: Sequence[float], losses: Tensor) -> None:
+    """Losses from the sums of blocks."""
+    places = _firsts(counts)
+    for start in range(0, len(counts), _MOST):
+        firsts, ends = places[start:-1][:_MOST], places[start + 1 :][:_MOST]
+        _feature_sync_join[(len(firsts),)](
+            partial, losses[start:], firsts, ends, tuple(shares[start:][:_MOST]), BLOCK=_JOINED, num_warps=8
+        )
+
+
+def launch_feature_sync_scale(
+    gradients: list[Tensor], results: list[Tensor], upstream: Tensor, factors: Sequence[float]
+) -> None:
+    """Write to results, which may be the gradients, what :func:`dislosses.feature_sync.reference.scale` gives."""
+    blocks = blocks_for(BLOCKS, upstream.device, sum(map(torch.numel, gradients)))
+    sizes = [gradient.numel() for gradient in gradients]
+    counts = [triton.cdiv(size, blocks.elements * _SCALED) for size in sizes]
+    with torch.cuda.device_of(upstream):
+        for pairs, firsts, programs in _launches([gradient.dtype for gradient in gradients], counts):
+            _feature_sync_scale[(programs,)](
+                _taken(gradients, pairs),
+                _taken(results, pairs),
+                upstream,
+                firsts,
+                _taken(sizes, pairs),
+                tuple(pairs),
+                _taken(factors, pairs),
+                upstream.stride(0),
+                IN_PLACE=results is gradients,
+                BLOCKS_EACH=_SCALED,
+                BLOCK=blocks.elements,
+                num_warps=blocks.warps,
+                enable_fp_fusion=True,
+            )
+
+
+def _taken(values: Sequence[Any], pairs: Sequence[int]) -> tuple[Any, ...]:
+    return tuple(values[pair] for pair in pairs)
+
+
+_DISTANCES = {"l2": _l2, "l1": _l1, "smooth_l1": _smooth_l1}
