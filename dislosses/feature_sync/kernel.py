@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -21,13 +22,14 @@ BLOCKS: BlockTable = {
     "default": [(1 << 22, Blocks(1024, 4)), (1 << 62, Blocks(4096, 8))],
     "cpu": [(1 << 62, Blocks(4096, 4))],
 }
+# Of the kernel of "kl", which takes this many channels of a pixel at a time.
+KL_BLOCKS: BlockTable = {"default": [(1 << 62, Blocks(1024, 4))], "cpu": [(1 << 62, Blocks(1 << 16, 4))]}
+_CHANNELS = 32
 _JOINED = 4096
 # Blocks of a program that scales: where all is to be multiplied by 1, few programs have to find that out.
 _SCALED = 8
 # Pairs of one launch: a program looks for its own among them.
 _MOST = 16
-# A block of the kernel of "kl".
-_CHANNELS, _PIXELS = 32, 32
 
 
 @triton.jit
@@ -128,6 +130,8 @@ def _kl_forward(
     """Logarithms of the sums of a block of pixels over its channels, then ``q (log q - log p)`` and ``p - q``."""
     sample = tl.program_id(1).to(tl.int64)
     offs_p = (tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS))[None, :]
+    counted = offs_p < pixels
+    offs_p = tl.minimum(offs_p, pixels - 1)
     offs_c = tl.arange(0, CHANNELS)[:, None]
     feature_ptr += sample * feature_stride_b + offs_p * feature_stride_p
     guide_ptr += sample * guide_stride_b + offs_p * guide_stride_p
@@ -137,7 +141,7 @@ def _kl_forward(
     sum_g = sum_f
     for start in range(0, channels, CHANNELS):
         c = (start + offs_c).to(tl.int64)
-        inside = (c < channels) & (offs_p < pixels)
+        inside = c < channels
         feature = tl.load(feature_ptr + c * feature_stride_c, mask=inside, other=float("-inf")).to(tl.float32)
         guide = tl.load(guide_ptr + c * guide_stride_c, mask=inside, other=float("-inf")).to(tl.float32)
         most_f, sum_f = _add_exponentials(most_f, sum_f, feature)
@@ -148,7 +152,7 @@ def _kl_forward(
     total = tl.zeros((CHANNELS, PIXELS), tl.float32)
     for start in range(0, channels, CHANNELS):
         c = (start + offs_c).to(tl.int64)
-        inside = (c < channels) & (offs_p < pixels)
+        inside = (c < channels) & counted
         feature = tl.load(feature_ptr + c * feature_stride_c, mask=inside, other=0).to(tl.float32)
         guide = tl.load(guide_ptr + c * guide_stride_c, mask=inside, other=0).to(tl.float32)
         log_p = feature - normalizer_f
@@ -301,8 +305,10 @@ def _write_kl(
     _: str,
 ) -> tuple[Tensor, list[int]]:
     """The same over channels, one launch a pair."""
-    grids = [(triton.cdiv(x[0, 0].numel() if x[:, :1].numel() else 0, _PIXELS), len(x)) for x in features]
-    counts = [blocks * samples for blocks, samples in grids]
+    blocks = blocks_for(KL_BLOCKS, features[0].device, sum(map(torch.numel, features)))
+    pixels = blocks.elements // _CHANNELS
+    grids = [(triton.cdiv(math.prod(x.shape[2:]) if x.numel() else 0, pixels), len(x)) for x in features]
+    counts = [math.prod(grid) for grid in grids]
     places = _firsts(counts)
     partial = torch.empty(places[-1], device=features[0].device)
     for pair, grid in enumerate(grids):
@@ -324,8 +330,8 @@ def _write_kl(
             written[pair],
             WITH_GRADIENTS=bool(gradients),
             CHANNELS=_CHANNELS,
-            PIXELS=_PIXELS,
-            num_warps=4,
+            PIXELS=pixels,
+            num_warps=blocks.warps,
             enable_fp_fusion=True,
         )
         if gradients and gradient.data_ptr() != gradients[pair].data_ptr():
@@ -380,3 +386,71 @@ def _taken(values: Sequence[Any], pairs: Sequence[int]) -> tuple[Any, ...]:
 
 
 _DISTANCES = {"l2": _l2, "l1": _l1, "smooth_l1": _smooth_l1}
+# IS-Net's maps.
+_PAIRS = 6
+
+
+def _types(kernel: Any, given: dict[str, Any], constants: dict[str, Any]) -> dict[str, Any]:
+    """Of the arguments that are no constants; what is not given is "i32"."""
+    return {name: given.get(name, "i32") for name in kernel.arg_names if name not in constants}
+
+
+def _differences_variant(distance: str, feature: str, with_gradients: bool, budget: float) -> AheadOfTime:
+    blocks = BLOCKS["default"][-1][1]
+    constants = {"sample_weight_ptr": None, "DISTANCE": _DISTANCES[distance], "WITH_GRADIENTS": with_gradients}
+    constants |= {"BLOCK": blocks.elements}
+    tuples = ("firsts", "partial_firsts", "sizes", "feature_strides_b", "guide_strides_b")
+    given = dict.fromkeys(tuples, ("i32",) * _PAIRS) | {"written": ("fp32",) * _PAIRS, "partial_ptr": "*fp32"}
+    given |= dict.fromkeys(("feature_ptrs", "guide_ptrs", "gradient_ptrs"), (feature,) * _PAIRS)
+    name = f"feature_sync {distance} {feature[1:]}{', gradient' * with_gradients}"
+    aligned = ("feature_ptrs", "guide_ptrs", "gradient_ptrs", "partial_ptr", *tuples[2:])
+    types = _types(_feature_sync_forward, given, constants)
+    return AheadOfTime(name, _feature_sync_forward, types, constants, blocks.warps, blocks.elements, budget, aligned)
+
+
+def _kl_variant(feature: str, channels_last: bool) -> AheadOfTime:
+    blocks = KL_BLOCKS["default"][-1][1]
+    constants = {"sample_weight_ptr": None, "WITH_GRADIENTS": True, "CHANNELS": _CHANNELS}
+    constants |= {"PIXELS": blocks.elements // _CHANNELS}
+    constants |= {f"{name}_stride_{'c' if channels_last else 'p'}": 1 for name in ("feature", "guide", "gradient")}
+    pointers = ("feature_ptr", "guide_ptr", "gradient_ptr")
+    types = _types(
+        _kl_forward, dict.fromkeys(pointers, feature) | {"partial_ptr": "*fp32", "written": "fp32"}, constants
+    )
+    aligned = [name for name in types if name in pointers or "_stride_" in name]
+    name = f"feature_sync kl {feature[1:]}{', channels last' * channels_last}"
+    return AheadOfTime(name, _kl_forward, types, constants, blocks.warps, aligned=aligned)
+
+
+def _scale_variant(gradient: str) -> AheadOfTime:
+    blocks = BLOCKS["default"][-1][1]
+    constants = {"IN_PLACE": True, "BLOCKS_EACH": _SCALED, "BLOCK": blocks.elements}
+    given = dict.fromkeys(("firsts", "sizes", "places"), ("i32",) * _PAIRS) | {"upstream_ptr": "*fp32"}
+    given |= dict.fromkeys(("gradient_ptrs", "result_ptrs"), (gradient,) * _PAIRS) | {"factors": ("fp32",) * _PAIRS}
+    types = _types(_feature_sync_scale, given, constants)
+    aligned = ("gradient_ptrs", "result_ptrs", "upstream_ptr", "sizes")
+    return AheadOfTime(
+        f"feature_sync scale {gradient[1:]}", _feature_sync_scale, types, constants, blocks.warps, aligned=aligned
+    )
+
+
+def _join_variant() -> AheadOfTime:
+    constants = {"BLOCK": _JOINED}
+    given = dict.fromkeys(("firsts", "ends"), ("i32",) * _PAIRS) | {"shares": ("fp32",) * _PAIRS}
+    given |= {"partial_ptr": "*fp32", "loss_ptr": "*fp32"}
+    types = _types(_feature_sync_join, given, constants)
+    return AheadOfTime("feature_sync join", _feature_sync_join, types, constants, 8)
+
+
+AHEAD_OF_TIME = [
+    _differences_variant("l2", "*fp32", True, 40),
+    _differences_variant("l2", "*bf16", True, 40),
+    _differences_variant("l2", "*fp32", False, 40),
+    _differences_variant("l1", "*fp32", True, 40),
+    _differences_variant("smooth_l1", "*bf16", True, 40),
+    _kl_variant("*fp32", channels_last=False),
+    _kl_variant("*bf16", channels_last=True),
+    _scale_variant("*fp32"),
+    _scale_variant("*bf16"),
+    _join_variant(),
+]
