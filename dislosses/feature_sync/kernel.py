@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -62,6 +62,16 @@ def _smooth_l1(difference):
 
 
 @triton.jit
+def _start(pointers, pair, offset, ALIGNED: tl.constexpr):
+    """Where a block begins; what is known of a tuple's alignment does not survive the choice of a member."""
+    start = pointer(pointers, pair) + offset
+    if ALIGNED:
+        return tl.multiple_of(start, 16)
+    else:
+        return start
+
+
+@triton.jit
 def _weight(sample_weight_ptr, stride, sample):
     if sample_weight_ptr is None:
         return 1.0
@@ -85,20 +95,21 @@ def _feature_sync_forward(
     sample_weight_stride,
     DISTANCE: tl.constexpr,
     WITH_GRADIENTS: tl.constexpr,
+    ALIGNED: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     pair, program, sample, start, size = _place(firsts, sizes, BLOCK)
     offs = tl.arange(0, BLOCK)
     inside = offs < size - start
-    feature_ptr = pointer(feature_ptrs, pair) + sample * member(feature_strides_b, pair) + start
-    guide_ptr = pointer(guide_ptrs, pair) + sample * member(guide_strides_b, pair) + start
+    feature_ptr = _start(feature_ptrs, pair, sample * member(feature_strides_b, pair) + start, ALIGNED)
+    guide_ptr = _start(guide_ptrs, pair, sample * member(guide_strides_b, pair) + start, ALIGNED)
     feature = tl.load(feature_ptr + offs, mask=inside, other=0).to(tl.float32)
     guide = tl.load(guide_ptr + offs, mask=inside, other=0).to(tl.float32)
     distance, slope = DISTANCE(feature - guide)
     weight = _weight(sample_weight_ptr, sample_weight_stride, sample)
     tl.store(partial_ptr + member(partial_firsts, pair) + program, tl.sum(distance, axis=0) * weight)
     if WITH_GRADIENTS:
-        gradient_ptr = pointer(gradient_ptrs, pair) + sample * size + start
+        gradient_ptr = _start(gradient_ptrs, pair, sample * size + start, ALIGNED)
         gradient = slope * (member(written, pair) * weight)
         tl.store(gradient_ptr + offs, gradient.to(gradient_ptr.dtype.element_ty), mask=inside)
 
@@ -130,8 +141,6 @@ def _kl_forward(
     """Logarithms of the sums of a block of pixels over its channels, then ``q (log q - log p)`` and ``p - q``."""
     sample = tl.program_id(1).to(tl.int64)
     offs_p = (tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS))[None, :]
-    counted = offs_p < pixels
-    offs_p = tl.minimum(offs_p, pixels - 1)
     offs_c = tl.arange(0, CHANNELS)[:, None]
     feature_ptr += sample * feature_stride_b + offs_p * feature_stride_p
     guide_ptr += sample * guide_stride_b + offs_p * guide_stride_p
@@ -141,18 +150,18 @@ def _kl_forward(
     sum_g = sum_f
     for start in range(0, channels, CHANNELS):
         c = (start + offs_c).to(tl.int64)
-        inside = c < channels
-        feature = tl.load(feature_ptr + c * feature_stride_c, mask=inside, other=float("-inf")).to(tl.float32)
-        guide = tl.load(guide_ptr + c * guide_stride_c, mask=inside, other=float("-inf")).to(tl.float32)
-        most_f, sum_f = _add_exponentials(most_f, sum_f, feature)
-        most_g, sum_g = _add_exponentials(most_g, sum_g, guide)
+        inside = (c < channels) & (offs_p < pixels)
+        feature = tl.load(feature_ptr + c * feature_stride_c, mask=inside, other=0).to(tl.float32)
+        guide = tl.load(guide_ptr + c * guide_stride_c, mask=inside, other=0).to(tl.float32)
+        most_f, sum_f = _add_exponentials(most_f, sum_f, tl.where(c < channels, feature, float("-inf")))
+        most_g, sum_g = _add_exponentials(most_g, sum_g, tl.where(c < channels, guide, float("-inf")))
     normalizer_f = (most_f + tl.log(sum_f))[None, :]
     normalizer_g = (most_g + tl.log(sum_g))[None, :]
     weight = _weight(sample_weight_ptr, sample_weight_stride, sample)
     total = tl.zeros((CHANNELS, PIXELS), tl.float32)
     for start in range(0, channels, CHANNELS):
         c = (start + offs_c).to(tl.int64)
-        inside = (c < channels) & counted
+        inside = (c < channels) & (offs_p < pixels)
         feature = tl.load(feature_ptr + c * feature_stride_c, mask=inside, other=0).to(tl.float32)
         guide = tl.load(guide_ptr + c * guide_stride_c, mask=inside, other=0).to(tl.float32)
         log_p = feature - normalizer_f
@@ -196,13 +205,14 @@ def _feature_sync_scale(
     factors,
     upstream_stride,
     IN_PLACE: tl.constexpr,
+    ALIGNED: tl.constexpr,
     BLOCKS_EACH: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
     pair, _, _, start, size = _place(firsts, sizes, BLOCK * BLOCKS_EACH)
     factor = tl.load(upstream_ptr + member(places, pair) * upstream_stride).to(tl.float32) * member(factors, pair)
-    gradient_ptr = pointer(gradient_ptrs, pair) + start
-    result_ptr = pointer(result_ptrs, pair) + start
+    gradient_ptr = _start(gradient_ptrs, pair, start, ALIGNED)
+    result_ptr = _start(result_ptrs, pair, start, ALIGNED)
     blocks = BLOCKS_EACH
     if IN_PLACE:
         blocks = tl.where(factor == 1, 0, BLOCKS_EACH)
@@ -289,6 +299,7 @@ def _write_differences(
             0 if sample_weight is None else sample_weight.stride(0),
             DISTANCE=_DISTANCES[distance],
             WITH_GRADIENTS=bool(gradients),
+            ALIGNED=_aligned(tensors[pair] for tensors in (features, guides, gradients or features) for pair in pairs),
             BLOCK=blocks.elements,
             num_warps=blocks.warps,
             enable_fp_fusion=True,
@@ -374,11 +385,17 @@ def launch_feature_sync_scale(
                 _taken(factors, pairs),
                 upstream.stride(0),
                 IN_PLACE=results is gradients,
+                ALIGNED=_aligned(tensors[pair] for tensors in (gradients, results) for pair in pairs),
                 BLOCKS_EACH=_SCALED,
                 BLOCK=blocks.elements,
                 num_warps=blocks.warps,
                 enable_fp_fusion=True,
             )
+
+
+def _aligned(tensors: Iterable[Tensor]) -> bool:
+    """Whether every sample begins at a multiple of 16 bytes."""
+    return all(x.data_ptr() % 16 == 0 and (len(x) < 2 or x.stride(0) * x.itemsize % 16 == 0) for x in tensors)
 
 
 def _taken(values: Sequence[Any], pairs: Sequence[int]) -> tuple[Any, ...]:
@@ -398,7 +415,7 @@ def _types(kernel: Any, given: dict[str, Any], constants: dict[str, Any]) -> dic
 def _differences_variant(distance: str, feature: str, with_gradients: bool, budget: float) -> AheadOfTime:
     blocks = BLOCKS["default"][-1][1]
     constants = {"sample_weight_ptr": None, "DISTANCE": _DISTANCES[distance], "WITH_GRADIENTS": with_gradients}
-    constants |= {"BLOCK": blocks.elements}
+    constants |= {"ALIGNED": True, "BLOCK": blocks.elements}
     tuples = ("firsts", "partial_firsts", "sizes", "feature_strides_b", "guide_strides_b")
     given = dict.fromkeys(tuples, ("i32",) * _PAIRS) | {"written": ("fp32",) * _PAIRS, "partial_ptr": "*fp32"}
     given |= dict.fromkeys(("feature_ptrs", "guide_ptrs", "gradient_ptrs"), (feature,) * _PAIRS)
@@ -417,14 +434,14 @@ def _kl_variant(feature: str, channels_last: bool) -> AheadOfTime:
     types = _types(
         _kl_forward, dict.fromkeys(pointers, feature) | {"partial_ptr": "*fp32", "written": "fp32"}, constants
     )
-    aligned = [name for name in types if name in pointers or "_stride_" in name]
+    aligned = [name for name in types if name in pointers or name in ("channels", "pixels") or "_stride_" in name]
     name = f"feature_sync kl {feature[1:]}{', channels last' * channels_last}"
     return AheadOfTime(name, _kl_forward, types, constants, blocks.warps, aligned=aligned)
 
 
 def _scale_variant(gradient: str) -> AheadOfTime:
     blocks = BLOCKS["default"][-1][1]
-    constants = {"IN_PLACE": True, "BLOCKS_EACH": _SCALED, "BLOCK": blocks.elements}
+    constants = {"IN_PLACE": True, "ALIGNED": True, "BLOCKS_EACH": _SCALED, "BLOCK": blocks.elements}
     given = dict.fromkeys(("firsts", "sizes", "places"), ("i32",) * _PAIRS) | {"upstream_ptr": "*fp32"}
     given |= dict.fromkeys(("gradient_ptrs", "result_ptrs"), (gradient,) * _PAIRS) | {"factors": ("fp32",) * _PAIRS}
     types = _types(_feature_sync_scale, given, constants)
@@ -443,11 +460,11 @@ def _join_variant() -> AheadOfTime:
 
 
 AHEAD_OF_TIME = [
-    _differences_variant("l2", "*fp32", True, 40),
-    _differences_variant("l2", "*bf16", True, 40),
-    _differences_variant("l2", "*fp32", False, 40),
-    _differences_variant("l1", "*fp32", True, 40),
-    _differences_variant("smooth_l1", "*bf16", True, 40),
+    _differences_variant("l2", "*fp32", True, 22),
+    _differences_variant("l2", "*bf16", True, 24),
+    _differences_variant("l2", "*fp32", False, 17),
+    _differences_variant("l1", "*fp32", True, 26),
+    _differences_variant("smooth_l1", "*bf16", True, 26),
     _kl_variant("*fp32", channels_last=False),
     _kl_variant("*bf16", channels_last=True),
     _scale_variant("*fp32"),
