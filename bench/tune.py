@@ -14,7 +14,8 @@ import torch
 from torch.utils.benchmark import Timer
 
 from dislayers._runtime.launch import Blocks, architecture
-from dislosses import laplacian_boundary_loss, normalized_focal_loss
+from dislosses import feature_sync_loss, laplacian_boundary_loss, normalized_focal_loss
+from dislosses.feature_sync import kernel as feature_sync
 from dislosses.laplacian_boundary import kernel as laplacian_boundary
 from dislosses.normalized_focal import kernel as normalized_focal
 
@@ -34,9 +35,18 @@ def laplacian_boundary_step(side: int, device: torch.device) -> Callable[[], obj
     return lambda: torch.autograd.grad(laplacian_boundary_loss(logits, target), logits)
 
 
+def feature_sync_step(side: int, device: torch.device) -> Callable[[], object]:
+    """Six maps that shrink as IS-Net's do, of about side² elements in all."""
+    shapes = [(1, 4 << i, side >> i + 2, side >> i + 2) for i in range(6)]
+    features = [torch.randn(shape, device=device, dtype=torch.bfloat16, requires_grad=True) for shape in shapes]
+    guides = [torch.randn_like(feature, requires_grad=False) for feature in features]
+    return lambda: torch.autograd.grad(feature_sync_loss(features, guides), features)
+
+
 STEPS = {
     "normalized_focal": (normalized_focal, normalized_focal_step),
     "laplacian_boundary": (laplacian_boundary, laplacian_boundary_step),
+    "feature_sync": (feature_sync, feature_sync_step),
 }
 
 

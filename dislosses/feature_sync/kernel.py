@@ -1,10 +1,8 @@
-"""Triton kernels: distances and gradients of all pairs of maps in one launch, their scaling in one; "kl" a pair each."""
+"""Triton kernels: distances and gradients of all pairs of maps in one launch, their sums, the gradients' scaling."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +13,8 @@ from torch import Tensor
 from dislayers._runtime.groups import member, pointer
 from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
 from dislayers._runtime.layout import dense_samples, same_layout
+from dislosses.feature_sync import divergence
+from dislosses.feature_sync.divergence import first_programs, weight_of
 from dislosses.feature_sync.reference import scales, share
 
 # Not tuned on a GPU yet: `python -m bench.tune` prints rows for the GPU it runs on.
@@ -22,9 +22,6 @@ BLOCKS: BlockTable = {
     "default": [(1 << 22, Blocks(1024, 4)), (1 << 62, Blocks(4096, 8))],
     "cpu": [(1 << 62, Blocks(4096, 4))],
 }
-# Of the kernel of "kl", which takes this many channels of a pixel at a time.
-KL_BLOCKS: BlockTable = {"default": [(1 << 62, Blocks(1024, 4))], "cpu": [(1 << 62, Blocks(1 << 16, 4))]}
-_CHANNELS = 32
 _JOINED = 4096
 # Blocks of a program that scales: where all is to be multiplied by 1, few programs have to find that out.
 _SCALED = 8
@@ -72,14 +69,6 @@ def _start(pointers, pair, offset, ALIGNED: tl.constexpr):
 
 
 @triton.jit
-def _weight(sample_weight_ptr, stride, sample):
-    if sample_weight_ptr is None:
-        return 1.0
-    else:
-        return tl.load(sample_weight_ptr + sample * stride).to(tl.float32)
-
-
-@triton.jit
 def _feature_sync_forward(
     feature_ptrs,
     guide_ptrs,
@@ -106,81 +95,12 @@ def _feature_sync_forward(
     feature = tl.load(feature_ptr + offs, mask=inside, other=0).to(tl.float32)
     guide = tl.load(guide_ptr + offs, mask=inside, other=0).to(tl.float32)
     distance, slope = DISTANCE(feature - guide)
-    weight = _weight(sample_weight_ptr, sample_weight_stride, sample)
+    weight = weight_of(sample_weight_ptr, sample_weight_stride, sample)
     tl.store(partial_ptr + member(partial_firsts, pair) + program, tl.sum(distance, axis=0) * weight)
     if WITH_GRADIENTS:
         gradient_ptr = _start(gradient_ptrs, pair, sample * size + start, ALIGNED)
         gradient = slope * (member(written, pair) * weight)
         tl.store(gradient_ptr + offs, gradient.to(gradient_ptr.dtype.element_ty), mask=inside)
-
-
-@triton.jit
-def _kl_forward(
-    feature_ptr,
-    guide_ptr,
-    gradient_ptr,
-    sample_weight_ptr,
-    partial_ptr,
-    channels,
-    pixels,
-    feature_stride_b,
-    feature_stride_c,
-    feature_stride_p,
-    guide_stride_b,
-    guide_stride_c,
-    guide_stride_p,
-    gradient_stride_b,
-    gradient_stride_c,
-    gradient_stride_p,
-    sample_weight_stride,
-    written,
-    WITH_GRADIENTS: tl.constexpr,
-    CHANNELS: tl.constexpr,
-    PIXELS: tl.constexpr,
-):
-    """Logarithms of the sums of a block of pixels over its channels, then ``q (log q - log p)`` and ``p - q``."""
-    sample = tl.program_id(1).to(tl.int64)
-    offs_p = (tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS))[None, :]
-    offs_c = tl.arange(0, CHANNELS)[:, None]
-    feature_ptr += sample * feature_stride_b + offs_p * feature_stride_p
-    guide_ptr += sample * guide_stride_b + offs_p * guide_stride_p
-    most_f = tl.full((PIXELS,), float("-inf"), tl.float32)
-    most_g = most_f
-    sum_f = tl.zeros((PIXELS,), tl.float32)
-    sum_g = sum_f
-    for start in range(0, channels, CHANNELS):
-        c = (start + offs_c).to(tl.int64)
-        inside = (c < channels) & (offs_p < pixels)
-        feature = tl.load(feature_ptr + c * feature_stride_c, mask=inside, other=0).to(tl.float32)
-        guide = tl.load(guide_ptr + c * guide_stride_c, mask=inside, other=0).to(tl.float32)
-        most_f, sum_f = _add_exponentials(most_f, sum_f, tl.where(c < channels, feature, float("-inf")))
-        most_g, sum_g = _add_exponentials(most_g, sum_g, tl.where(c < channels, guide, float("-inf")))
-    normalizer_f = (most_f + tl.log(sum_f))[None, :]
-    normalizer_g = (most_g + tl.log(sum_g))[None, :]
-    weight = _weight(sample_weight_ptr, sample_weight_stride, sample)
-    total = tl.zeros((CHANNELS, PIXELS), tl.float32)
-    for start in range(0, channels, CHANNELS):
-        c = (start + offs_c).to(tl.int64)
-        inside = (c < channels) & (offs_p < pixels)
-        feature = tl.load(feature_ptr + c * feature_stride_c, mask=inside, other=0).to(tl.float32)
-        guide = tl.load(guide_ptr + c * guide_stride_c, mask=inside, other=0).to(tl.float32)
-        log_p = feature - normalizer_f
-        log_q = guide - normalizer_g
-        q = tl.exp(log_q)
-        total += tl.where(inside, q * (log_q - log_p), 0)
-        if WITH_GRADIENTS:
-            place = gradient_ptr + sample * gradient_stride_b + c * gradient_stride_c + offs_p * gradient_stride_p
-            gradient = (tl.exp(log_p) - q) * (written * weight)
-            tl.store(place, gradient.to(gradient_ptr.dtype.element_ty), mask=inside)
-    place = partial_ptr + tl.program_id(1) * tl.num_programs(0) + tl.program_id(0)
-    tl.store(place, tl.sum(tl.sum(total, axis=0), axis=0) * weight)
-
-
-@triton.jit
-def _add_exponentials(most, total, values):
-    """The maximum so far and the sum of exponentials relative to it, with some more channels."""
-    larger = tl.maximum(most, tl.max(values, axis=0))
-    return larger, total * tl.exp(most - larger) + tl.sum(tl.exp(values - larger[None, :]), axis=0)
 
 
 @triton.jit
@@ -231,17 +151,13 @@ class _Launch(NamedTuple):
     programs: int
 
 
-def _firsts(counts: Sequence[int]) -> tuple[int, ...]:
-    return tuple(accumulate(counts, initial=0))
-
-
 def _launches(kinds: Sequence[object], programs: Sequence[int]) -> Iterator[_Launch]:
     """Pairs of one kind together, as many as a launch takes; none without programs."""
     for kind in dict.fromkeys(kinds):
         alike = [pair for pair, other in enumerate(kinds) if other == kind and programs[pair]]
         for start in range(0, len(alike), _MOST):
             pairs = alike[start : start + _MOST]
-            *firsts, total = _firsts([programs[pair] for pair in pairs])
+            *firsts, total = first_programs([programs[pair] for pair in pairs])
             yield _Launch(pairs, tuple(firsts), total)
 
 
@@ -252,14 +168,14 @@ def launch_feature_sync_forward(
     weights: Sequence[float],
     distance: str,
     with_gradients: bool,
-    _: bool = False,
+    overwrite: bool = False,
 ) -> tuple[Tensor, list[Tensor]]:
     """As :func:`dislosses.feature_sync.reference.forward`."""
     features = [dense_samples(feature) for feature in features]
     guides = [same_layout(guide, feature) for guide, feature in zip(guides, features, strict=True)]
     gradients = [torch.empty_like(feature) for feature in features] if with_gradients else []
     losses = torch.empty(len(features), device=features[0].device)
-    write = _write_kl if distance == "kl" else _write_differences
+    write = divergence.write if distance == "kl" else _write_differences
     with torch.cuda.device_of(features[0]):
         partial, counts = write(
             features, guides, gradients, sample_weight, [written for written, _ in scales(features, weights)], distance
@@ -280,7 +196,7 @@ def _write_differences(
     blocks = blocks_for(BLOCKS, features[0].device, sum(map(torch.numel, features)))
     sizes = [x.numel() // max(1, len(x)) for x in features]
     counts = [len(x) * triton.cdiv(size, blocks.elements) for x, size in zip(features, sizes, strict=True)]
-    places = _firsts(counts)
+    places = first_programs(counts)
     partial = torch.empty(places[-1], device=features[0].device)
     kinds = [(feature.dtype, guide.dtype) for feature, guide in zip(features, guides, strict=True)]
     for pairs, firsts, programs in _launches(kinds, counts):
@@ -307,58 +223,9 @@ def _write_differences(
     return partial, counts
 
 
-def _write_kl(
-    features: list[Tensor],
-    guides: list[Tensor],
-    gradients: list[Tensor],
-    sample_weight: Tensor | None,
-    written: Sequence[float],
-    _: str,
-) -> tuple[Tensor, list[int]]:
-    """The same over channels, one launch a pair."""
-    blocks = blocks_for(KL_BLOCKS, features[0].device, sum(map(torch.numel, features)))
-    pixels = blocks.elements // _CHANNELS
-    grids = [(triton.cdiv(math.prod(x.shape[2:]) if x.numel() else 0, pixels), len(x)) for x in features]
-    counts = [math.prod(grid) for grid in grids]
-    places = _firsts(counts)
-    partial = torch.empty(places[-1], device=features[0].device)
-    for pair, grid in enumerate(grids):
-        if not counts[pair]:
-            continue
-        feature, guide = _columns(features[pair]), _columns(guides[pair])
-        gradient = _columns(gradients[pair]) if gradients else feature
-        _kl_forward[grid](
-            feature,
-            guide,
-            gradient,
-            sample_weight,
-            partial[places[pair] :],
-            *feature.shape[1:],
-            *feature.stride(),
-            *guide.stride(),
-            *gradient.stride(),
-            0 if sample_weight is None else sample_weight.stride(0),
-            written[pair],
-            WITH_GRADIENTS=bool(gradients),
-            CHANNELS=_CHANNELS,
-            PIXELS=pixels,
-            num_warps=blocks.warps,
-            enable_fp_fusion=True,
-        )
-        if gradients and gradient.data_ptr() != gradients[pair].data_ptr():
-            gradients[pair].copy_(gradient.view_as(gradients[pair]))
-    return partial, counts
-
-
-def _columns(maps: Tensor) -> Tensor:
-    """(B, C, ...) as (B, C, P) in the order of memory: a view, or a copy where channels lie between the pixels."""
-    order = sorted(range(2, maps.ndim), key=maps.stride, reverse=True)
-    return maps.permute(0, 1, *order)[..., None].flatten(2)
-
-
 def _join(partial: Tensor, counts: Sequence[int], shares: Sequence[float], losses: Tensor) -> None:
     """Losses from the sums of blocks."""
-    places = _firsts(counts)
+    places = first_programs(counts)
     for start in range(0, len(counts), _MOST):
         firsts, ends = places[start:-1][:_MOST], places[start + 1 :][:_MOST]
         _feature_sync_join[(len(firsts),)](
@@ -425,20 +292,6 @@ def _differences_variant(distance: str, feature: str, with_gradients: bool, budg
     return AheadOfTime(name, _feature_sync_forward, types, constants, blocks.warps, blocks.elements, budget, aligned)
 
 
-def _kl_variant(feature: str, channels_last: bool) -> AheadOfTime:
-    blocks = KL_BLOCKS["default"][-1][1]
-    constants = {"sample_weight_ptr": None, "WITH_GRADIENTS": True, "CHANNELS": _CHANNELS}
-    constants |= {"PIXELS": blocks.elements // _CHANNELS}
-    constants |= {f"{name}_stride_{'c' if channels_last else 'p'}": 1 for name in ("feature", "guide", "gradient")}
-    pointers = ("feature_ptr", "guide_ptr", "gradient_ptr")
-    types = _types(
-        _kl_forward, dict.fromkeys(pointers, feature) | {"partial_ptr": "*fp32", "written": "fp32"}, constants
-    )
-    aligned = [name for name in types if name in pointers or name in ("channels", "pixels") or "_stride_" in name]
-    name = f"feature_sync kl {feature[1:]}{', channels last' * channels_last}"
-    return AheadOfTime(name, _kl_forward, types, constants, blocks.warps, aligned=aligned)
-
-
 def _scale_variant(gradient: str) -> AheadOfTime:
     blocks = BLOCKS["default"][-1][1]
     constants = {"IN_PLACE": True, "ALIGNED": True, "BLOCKS_EACH": _SCALED, "BLOCK": blocks.elements}
@@ -453,8 +306,8 @@ def _scale_variant(gradient: str) -> AheadOfTime:
 
 def _join_variant() -> AheadOfTime:
     constants = {"BLOCK": _JOINED}
-    given = dict.fromkeys(("firsts", "ends"), ("i32",) * _PAIRS) | {"shares": ("fp32",) * _PAIRS}
-    given |= {"partial_ptr": "*fp32", "loss_ptr": "*fp32"}
+    given: dict[str, Any] = {"partial_ptr": "*fp32", "loss_ptr": "*fp32", "shares": ("fp32",) * _PAIRS}
+    given |= dict.fromkeys(("firsts", "ends"), ("i32",) * _PAIRS)
     types = _types(_feature_sync_join, given, constants)
     return AheadOfTime("feature_sync join", _feature_sync_join, types, constants, 8)
 
@@ -465,8 +318,7 @@ AHEAD_OF_TIME = [
     _differences_variant("l2", "*fp32", False, 17),
     _differences_variant("l1", "*fp32", True, 26),
     _differences_variant("smooth_l1", "*bf16", True, 26),
-    _kl_variant("*fp32", channels_last=False),
-    _kl_variant("*bf16", channels_last=True),
+    *divergence.AHEAD_OF_TIME,
     _scale_variant("*fp32"),
     _scale_variant("*bf16"),
     _join_variant(),

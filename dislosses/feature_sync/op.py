@@ -185,9 +185,7 @@ def _check_sample_weight(sample_weight: Tensor, features: Sequence[Tensor]) -> N
 class FeatureSyncLoss(nn.Module):
     """:func:`feature_sync_loss` as a module."""
 
-    def __init__(
-        self, distance: str = "l2", reduction: str = "sum", *, weights: Sequence[float] | None = None
-    ) -> None:
+    def __init__(self, distance: str = "l2", reduction: str = "sum", *, weights: Sequence[float] | None = None) -> None:
         super().__init__()
         self.distance = distance
         self.reduction = reduction

@@ -1,4 +1,4 @@
-"""The distances of pairs of maps, and their closed form with the gradient for where no kernel runs, in plain PyTorch."""
+"""Distances of pairs of maps, and their closed form with the gradient for where no kernel runs, in plain PyTorch."""
 
 from __future__ import annotations
 
@@ -71,20 +71,24 @@ def forward(
     weights: Sequence[float],
     distance: str,
     with_gradients: bool,
-    _: bool = False,
+    overwrite: bool = False,
 ) -> tuple[Tensor, list[Tensor]]:
-    """The losses and, if wanted, the gradients for an incoming gradient of ones, short of the second of their scales."""
+    """The losses and, if wanted, the gradients for an incoming gradient of ones but for the second of their scales.
+
+    ``overwrite`` is for the backward pass alone.
+    """
     features = [dense_samples(feature) for feature in features]
     gradients = [torch.empty_like(feature) for feature in features] if with_gradients else []
     blocks = _kl_blocks if distance == "kl" else _blocks
-    dtype = result_dtype(features)
     losses = []
     for pair, (feature, (written, _)) in enumerate(zip(features, scales(features, weights), strict=True)):
         sums = [at_least_float32(feature.new_zeros(()))]
+        weight: float | Tensor = 1.0
         for sample, *maps in blocks(sample_weight is None, feature, guides[pair], *gradients[pair : pair + 1]):
-            weight = 1.0 if sample_weight is None else sample_weight[sample].to(sums[0].dtype)
+            if sample_weight is not None:
+                weight = sample_weight[sample].to(sums[0].dtype)
             sums.append(weight * _CLOSED_FORMS[distance](weight * written, *maps))
-        losses.append((share(feature, weights[pair]) * torch.stack(sums).sum()).to(dtype))
+        losses.append((share(feature, weights[pair]) * torch.stack(sums).sum()).to(result_dtype(features)))
     return torch.stack(losses), gradients
 
 
@@ -103,7 +107,7 @@ def scale_in_place(gradients: Sequence[Tensor], upstream: Tensor, factors: Seque
 
 # Of one dimension: numbers of none would be rounded to half precision before they multiply.
 def _products(upstream: Tensor, factors: Sequence[float]) -> tuple[Tensor, ...]:
-    return tuple(x * factor for x, factor in zip(upstream.split(1), factors, strict=True))
+    return tuple(upstream[pair : pair + 1] * factor for pair, factor in enumerate(factors))
 
 
 def _blocks(whole: bool, feature: Tensor, guide: Tensor, *gradient: Tensor) -> Iterator[tuple[Any, ...]]:
