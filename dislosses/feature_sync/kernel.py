@@ -20,7 +20,7 @@ from dislosses.feature_sync.reference import scales, share
 # Not tuned on a GPU yet: `python -m bench.tune` prints rows for the GPU it runs on.
 BLOCKS: BlockTable = {
     "default": [(1 << 22, Blocks(1024, 4)), (1 << 62, Blocks(4096, 8))],
-    "cpu": [(1 << 62, Blocks(4096, 4))],
+    "cpu": [(1 << 62, Blocks(1 << 14, 4))],
 }
 _JOINED = 4096
 # Blocks of a program that scales: where all is to be multiplied by 1, few programs have to find that out.
@@ -234,11 +234,12 @@ def _join(partial: Tensor, counts: Sequence[int], shares: Sequence[float], losse
 
 
 def launch_feature_sync_scale(
-    gradients: list[Tensor], results: list[Tensor], upstream: Tensor, factors: Sequence[float]
+    gradients: list[Tensor], results: list[Tensor], upstream: Tensor, weights: Sequence[float]
 ) -> None:
     """Write to results, which may be the gradients, what :func:`dislosses.feature_sync.reference.scale` gives."""
     blocks = blocks_for(BLOCKS, upstream.device, sum(map(torch.numel, gradients)))
     sizes = [gradient.numel() for gradient in gradients]
+    factors = [factor for _, factor in scales(gradients, weights)]
     counts = [triton.cdiv(size, blocks.elements * _SCALED) for size in sizes]
     with torch.cuda.device_of(upstream):
         for pairs, firsts, programs in _launches([gradient.dtype for gradient in gradients], counts):

@@ -49,8 +49,7 @@ def _fake_forward(features: list[Tensor], *arguments: Any) -> tuple[Tensor, list
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, list[Tensor]]) -> None:
-    features, _, _, weights, _, _, ctx.overwrite = inputs
-    ctx.factors = [remaining for _, remaining in reference.scales(features, weights)]
+    _, _, _, ctx.weights, _, _, ctx.overwrite = inputs
     ctx.mark_non_differentiable(*output[1])
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(*output[1])
@@ -71,20 +70,20 @@ def _backward(ctx: Any, upstream: Tensor | None, _: object) -> tuple[Any, ...]:
     if upstream is None:
         gradients = none
     elif ctx.overwrite and _last_reader(upstream):
-        _feature_sync_scale_(gradients, upstream, ctx.factors)
+        _feature_sync_scale_(gradients, upstream, ctx.weights)
     else:
-        gradients = _feature_sync_scale(gradients, upstream, ctx.factors)
+        gradients = _feature_sync_scale(gradients, upstream, ctx.weights)
     return gradients, none, None, None, None, None, None
 
 
 _feature_sync_scale = register(
-    "dislosses::feature_sync_scale(Tensor[] gradients, Tensor upstream, float[] factors) -> Tensor[]",
+    "dislosses::feature_sync_scale(Tensor[] gradients, Tensor upstream, float[] weights) -> Tensor[]",
     reference.scale,
     lambda gradients, *_: [torch.empty_like(gradient) for gradient in gradients],
     kernels=[Implementation("triton", _triton_scale, triton_missing)],
 )
 _feature_sync_scale_ = register(
-    "dislosses::feature_sync_scale_(Tensor(a!)[] gradients, Tensor upstream, float[] factors) -> ()",
+    "dislosses::feature_sync_scale_(Tensor(a!)[] gradients, Tensor upstream, float[] weights) -> ()",
     reference.scale_in_place,
     lambda *_: None,
     kernels=[Implementation("triton", _triton_scale_in_place, triton_missing)],

@@ -47,16 +47,13 @@ def share(feature: Tensor, weight: float) -> float:
     return weight / feature.numel() if feature.numel() else float("nan")
 
 
-def scales(features: Sequence[Tensor], weights: Sequence[float]) -> list[tuple[float, float]]:
-    """How each gradient is written in the forward pass, and what it is still multiplied by in the backward pass.
+def scales(maps: Sequence[Tensor], weights: Sequence[float]) -> list[tuple[float, float]]:
+    """What the gradients of maps are multiplied by in the forward pass, and what in the backward pass.
 
     In float16 a share would be lost below its smallest number, before a loss scaler's factor can save it.
     """
-    shares = [share(feature, weight) for feature, weight in zip(features, weights, strict=True)]
-    return [
-        (1.0, share) if feature.dtype == torch.float16 else (share, 1.0)
-        for feature, share in zip(features, shares, strict=True)
-    ]
+    shares = [share(x, weight) for x, weight in zip(maps, weights, strict=True)]
+    return [(1.0, y) if x.dtype == torch.float16 else (y, 1.0) for x, y in zip(maps, shares, strict=True)]
 
 
 def result_dtype(features: Sequence[Tensor]) -> torch.dtype:
@@ -92,22 +89,22 @@ def forward(
     return torch.stack(losses), gradients
 
 
-def scale(gradients: Sequence[Tensor], upstream: Tensor, factors: Sequence[float]) -> list[Tensor]:
+def scale(gradients: Sequence[Tensor], upstream: Tensor, weights: Sequence[float]) -> list[Tensor]:
     """The gradients times the incoming gradient (pairs,) and the second of their scales."""
-    products = _products(upstream, factors)
+    products = _products(gradients, upstream, weights)
     return [torch.mul(x, y, out=torch.empty_like(x)) for x, y in zip(gradients, products, strict=True)]
 
 
-def scale_in_place(gradients: Sequence[Tensor], upstream: Tensor, factors: Sequence[float]) -> None:
+def scale_in_place(gradients: Sequence[Tensor], upstream: Tensor, weights: Sequence[float]) -> None:
     """The same in their own memory, untouched where the product is 1."""
-    for gradient, product in zip(gradients, _products(upstream, factors), strict=True):
+    for gradient, product in zip(gradients, _products(gradients, upstream, weights), strict=True):
         if gradient.device.type != "cpu" or product != 1:
             gradient.mul_(product)
 
 
 # Of one dimension: numbers of none would be rounded to half precision before they multiply.
-def _products(upstream: Tensor, factors: Sequence[float]) -> tuple[Tensor, ...]:
-    return tuple(upstream[pair : pair + 1] * factor for pair, factor in enumerate(factors))
+def _products(gradients: Sequence[Tensor], upstream: Tensor, weights: Sequence[float]) -> list[Tensor]:
+    return [upstream[pair : pair + 1] * factor for pair, (_, factor) in enumerate(scales(gradients, weights))]
 
 
 def _blocks(whole: bool, feature: Tensor, guide: Tensor, *gradient: Tensor) -> Iterator[tuple[Any, ...]]:
