@@ -7,16 +7,8 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
-from dislosses import (
-    BCELoss,
-    DeepSupervisionLoss,
-    FeatureSyncLoss,
-    bce_loss,
-    deep_supervision_loss,
-    feature_sync_loss,
-)
+from dislosses import BCELoss, DeepSupervisionLoss, bce_loss, deep_supervision_loss
 
 
 @given(logit=st.floats(-80, 80), target=st.floats(0, 1))
@@ -48,39 +40,6 @@ def test_bce_gradient() -> None:
     assert torch.autograd.gradcheck(lambda x: bce_loss(x, target), (logits,))
 
 
-def maps(seed: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, dtype=dtype, generator=generator) for shape in ((2, 8, 6, 5), (2, 4, 3, 3))]
-
-
-@pytest.mark.parametrize("distance", ["l2", "l1", "smooth_l1", "kl"])
-def test_feature_sync_is_the_sum_of_means(distance: str) -> None:
-    features, guides = maps(0), maps(1)
-    by_hand = {
-        "l2": lambda f, g: (f - g) ** 2,
-        "l1": lambda f, g: (f - g).abs(),
-        "smooth_l1": lambda f, g: torch.where((f - g).abs() < 1, (f - g) ** 2 / 2, (f - g).abs() - 0.5),
-        "kl": lambda f, g: g.softmax(1) * (g.log_softmax(1) - f.log_softmax(1)),
-    }[distance]
-    expected = torch.stack([by_hand(f, g).mean() for f, g in zip(features, guides, strict=True)])
-    torch.testing.assert_close(FeatureSyncLoss(distance)(features, guides), expected.sum())
-    torch.testing.assert_close(feature_sync_loss(features, guides, distance, "none"), expected)
-
-
-@pytest.mark.parametrize("distance", ["l2", "kl"])
-def test_feature_sync_moves_only_the_features(distance: str) -> None:
-    features, guides = [m.requires_grad_() for m in maps(0)], [m.requires_grad_() for m in maps(1)]
-    feature_sync_loss(features, guides, distance).backward()
-    assert all(f.grad is not None and f.grad.abs().sum() > 0 for f in features)
-    assert all(g.grad is None for g in guides)
-    assert torch.autograd.gradcheck(lambda *f: feature_sync_loss(f, guides, distance), tuple(features))
-
-
-def test_feature_sync_of_itself_is_zero() -> None:
-    for distance in ("l2", "l1", "smooth_l1", "kl"):
-        assert feature_sync_loss(maps(0), maps(0), distance).item() == pytest.approx(0, abs=1e-12)
-
-
 @settings(max_examples=20, deadline=None)
 @given(height=st.integers(1, 9), width=st.integers(1, 9))
 def test_deep_supervision_upsamples_every_side(height: int, width: int) -> None:
@@ -102,8 +61,6 @@ def test_losses_compile_whole() -> None:
     sides, target = [torch.randn(1, 1, 8, 8), torch.randn(1, 1, 4, 4)], torch.rand(1, 1, 8, 8)
     compiled = torch.compile(deep_supervision_loss, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(sides, target), deep_supervision_loss(sides, target))
-    sync = torch.compile(feature_sync_loss, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(sync(maps(0), maps(1)), feature_sync_loss(maps(0), maps(1)))
 
 
 def test_bad_input_is_named() -> None:
@@ -118,7 +75,3 @@ def test_bad_input_is_named() -> None:
         deep_supervision_loss([], target)
     with pytest.raises(ValueError, match="expected 1, got 2"):
         deep_supervision_loss([side], target, weights=(1, 1))
-    with pytest.raises(ValueError, match="distance must be one of l2"):
-        feature_sync_loss(maps(0), maps(1), "l3")
-    with pytest.raises(ValueError, match="guides must have the shapes"):
-        feature_sync_loss(maps(0), maps(1)[:1])
