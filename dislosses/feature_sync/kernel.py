@@ -104,12 +104,13 @@ def _feature_sync_forward(
 
 
 @triton.jit
-def _feature_sync_join(partial_ptr, loss_ptr, firsts, ends, shares, BLOCK: tl.constexpr):
+def _feature_sync_join(partial_ptr, loss_ptr, firsts, ends, shares, longest, BLOCK: tl.constexpr):
     pair = tl.program_id(0)
+    first = member(firsts, pair)
     end = member(ends, pair)
     total = tl.zeros((BLOCK,), tl.float32)
-    for start in range(member(firsts, pair), end, BLOCK):
-        offs = start + tl.arange(0, BLOCK)
+    for start in range(0, longest, BLOCK):
+        offs = first + start + tl.arange(0, BLOCK)
         total += tl.load(partial_ptr + offs, mask=offs < end, other=0)
     tl.store(loss_ptr + pair, tl.sum(total, axis=0) * member(shares, pair))
 
@@ -133,14 +134,15 @@ def _feature_sync_scale(
     factor = tl.load(upstream_ptr + member(places, pair) * upstream_stride).to(tl.float32) * member(factors, pair)
     gradient_ptr = _start(gradient_ptrs, pair, start, ALIGNED)
     result_ptr = _start(result_ptrs, pair, start, ALIGNED)
-    blocks = BLOCKS_EACH
+    needed = True
     if IN_PLACE:
-        blocks = tl.where(factor == 1, 0, BLOCKS_EACH)
-    for block in range(blocks):
-        offs = block * BLOCK + tl.arange(0, BLOCK)
-        inside = offs < size - start
-        gradient = tl.load(gradient_ptr + offs, mask=inside, other=0).to(tl.float32)
-        tl.store(result_ptr + offs, (gradient * factor).to(result_ptr.dtype.element_ty), mask=inside)
+        needed = factor != 1
+    if needed:
+        for block in range(BLOCKS_EACH):
+            offs = block * BLOCK + tl.arange(0, BLOCK)
+            inside = offs < size - start
+            gradient = tl.load(gradient_ptr + offs, mask=inside, other=0).to(tl.float32)
+            tl.store(result_ptr + offs, (gradient * factor).to(result_ptr.dtype.element_ty), mask=inside)
 
 
 class _Launch(NamedTuple):
@@ -229,7 +231,14 @@ def _join(partial: Tensor, counts: Sequence[int], shares: Sequence[float], losse
     for start in range(0, len(counts), _MOST):
         firsts, ends = places[start:-1][:_MOST], places[start + 1 :][:_MOST]
         _feature_sync_join[(len(firsts),)](
-            partial, losses[start:], firsts, ends, tuple(shares[start:][:_MOST]), BLOCK=_JOINED, num_warps=8
+            partial,
+            losses[start:],
+            firsts,
+            ends,
+            tuple(shares[start:][:_MOST]),
+            max(counts),
+            BLOCK=_JOINED,
+            num_warps=8,
         )
 
 
