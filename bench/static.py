@@ -1,7 +1,8 @@
 """Compile every GPU kernel for every architecture without a GPU, and check what came out.
 
 ``python -m bench.static`` prints registers, memory and instructions of each kernel, writes them as JSON, and fails if a
-kernel spills, has a stack frame, touches local memory or needs more instructions an element than its budget.
+kernel spills, has a stack frame, touches local memory or needs more instructions an element than its budget. It also
+counts the kernels that a loss launches and the bytes that it moves, beside those of PyTorch.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from rich.table import Table
 import dislayers
 import dislosses
 from bench.machine_code import Figures, MissingToolError, find_nvdisasm, read_kernels, source_name
+from bench.traffic_cases import CASES, Counted, count_cases, traffic_table
 from dislayers._runtime.launch import AheadOfTime
 from dismetrics.files import write_whole
 
@@ -193,12 +195,13 @@ def _amounts(kernel: Compiled) -> list[str]:
     return ["" if amount is None else f"{amount:g}" for amount in amounts]
 
 
-def write(path: Path, versions: dict[str, str | None], kernels: list[Compiled]) -> None:
+def write(path: Path, versions: dict[str, str | None], kernels: list[Compiled], traffic: list[Counted]) -> None:
     """All of it, or the file stays as it was."""
     rows = [asdict(kernel) for kernel in kernels]
     rows = [{"kernel": row["kernel"], "architecture": row["architecture"], **row.pop("figures"), **row} for row in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps({"versions": versions, "kernels": rows}, indent=1) + "\n")
+    whole = {"versions": versions, "kernels": rows, "traffic": [row.row() for row in traffic]}
+    write_whole(path, json.dumps(whole, indent=1) + "\n")
 
 
 def main(output: Path = Path(__file__).parent / "results" / "static.json", require: bool = False) -> int:
@@ -228,9 +231,9 @@ def main(output: Path = Path(__file__).parent / "results" / "static.json", requi
             except CompileError as error:
                 print(error, file=sys.stderr)
                 return 1
-    if kernels:
-        Console(width=200).print(table(kernels))
-        write(output, versions, kernels)
+    traffic = list(count_cases(CASES, ours=versions["triton"] is not None))
+    Console(width=200).print(table(kernels), traffic_table(traffic))
+    write(output, versions | {"torch": version("torch")}, kernels, traffic)
     faults = [fault for kernel in kernels for fault in kernel.faults()]
     for fault in faults:
         print(fault, file=sys.stderr)

@@ -1,0 +1,91 @@
+"""The losses whose traffic is counted: ours against the published formula in PyTorch, eager and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from rich.box import MARKDOWN
+from rich.table import Table
+from torch import Tensor
+
+import dislosses
+from bench import test_normalized_focal
+from bench.traffic import Arguments, Operation, Traffic, count
+from bench.traffic_compiled import count_compiled
+
+BATCH, SIZE = 8, 1024
+
+
+@dataclass(frozen=True)
+class Case:
+    """An operation, ours and as published; ``arguments`` makes what both take."""
+
+    operation: str
+    ours: Operation
+    published: Operation
+    arguments: Arguments
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What one implementation of an operation costs, forward and backward."""
+
+    operation: str
+    implementation: str
+    traffic: Traffic
+
+    def row(self) -> dict[str, object]:
+        """For JSON; sizes in bytes."""
+        traffic = self.traffic
+        return {
+            "operation": self.operation,
+            "implementation": self.implementation,
+            "kernels": traffic.kernels,
+            "moved": traffic.moved,
+            "kept_for_backward": traffic.kept,
+            "launches": dict(sorted(traffic.launches.items())),
+        }
+
+
+def logits_and_target() -> tuple[Tensor, Tensor]:
+    logits, target = (torch.empty(BATCH, 1, SIZE, SIZE) for _ in range(2))
+    return logits.requires_grad_(), target
+
+
+CASES = [
+    Case(
+        "normalized_focal",
+        dislosses.normalized_focal_loss,
+        test_normalized_focal.published,
+        logits_and_target,
+    ),
+]
+
+
+def count_cases(cases: list[Case], ours: bool) -> Iterator[Counted]:
+    """Every implementation of every case; ours needs Triton, whose launches are noted."""
+    for case in cases:
+        if ours:
+            yield Counted(case.operation, "dislayers", count(case.ours, case.arguments))
+        yield Counted(case.operation, "PyTorch", count(case.published, case.arguments))
+        yield Counted(case.operation, "torch.compile", count_compiled(case.published, case.arguments))
+
+
+def traffic_table(counted: list[Counted]) -> Table:
+    """One row an operation, as Markdown; the figures of a cell are for the implementations in order."""
+    result = Table(box=MARKDOWN)
+    implementations = dict.fromkeys(row.implementation for row in counted)
+    result.add_column(f"forward and backward by {' / '.join(implementations)}", no_wrap=True)
+    for heading in ("kernels", "GB moved", "MB kept for backward"):
+        result.add_column(heading, justify="right")
+    for operation in dict.fromkeys(row.operation for row in counted):
+        traffics = [row.traffic for row in counted if row.operation == operation]
+        result.add_row(
+            operation,
+            " / ".join(f"{traffic.kernels}" for traffic in traffics),
+            " / ".join(f"{traffic.moved / 1e9:.2f}" for traffic in traffics),
+            " / ".join(f"{traffic.kept / 1e6:.1f}" for traffic in traffics),
+        )
+    return result
