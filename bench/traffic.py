@@ -5,8 +5,8 @@ The operation runs forward and backward on fake tensors; every op below autograd
 - A kernel is an op that ATen implements itself: composite ones are taken apart, views and allocations cost nothing,
   and an op that launches twice (a large reduction, a split convolution) counts as one, so the count is a lower bound.
 - An op reads each of its tensors once and writes its results once; what ``expand`` repeats is there once.
-- An op of ours runs what it would on a GPU: each launch of a Triton kernel is noted with the tensors it is given, of
-  which each counts once, and nothing is launched.
+- An op of ours runs what it would on a GPU: each launch of a Triton kernel is noted, with every tensor it is given
+  once (twice where one is given to be read and to be written), and nothing is launched.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ Arguments = Callable[[], tuple[Any, ...]]
 
 # What these do depends on the device, so their parts on a CPU say nothing.
 _WHOLE = {"aten::convolution", "aten::convolution_backward", "aten::copy_", "aten::log_sigmoid"}
-_ALLOCATIONS = {"aten::empty", "aten::empty_strided"}
-_OVERWRITTEN = {"aten::copy_", "aten::fill_", "aten::zero_"}
+_NO_KERNEL = {"aten::empty", "aten::empty_strided", "aten::lift_fresh"}
+_OVERWRITES = {"aten::copy_", "aten::fill_", "aten::zero_"}
 
 
 @dataclass
@@ -72,8 +72,8 @@ class _Counting(TorchDispatchMode):
             with self:
                 return func._op_dk(composition, *args, **kwargs)
         result = func(*args, **kwargs)
-        read, written = _read(func, args, kwargs), _written(func, args, kwargs, result)
-        if written and func._schema.name not in _ALLOCATIONS:
+        read, written = _moved(func, args, kwargs, result)
+        if written and func._schema.name not in _NO_KERNEL:
             self.traffic.launch(func._schema.name, [*read, *written])
         return result
 
@@ -88,23 +88,19 @@ def _composition(func: OpOverload) -> DispatchKey | None:
     return explicit if func.has_kernel_for_dispatch_key(explicit) and not func.is_view else None
 
 
-def _read(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
-    """The distinct tensors whose values an op takes; those it only overwrites are left out."""
-    overwrites = func._schema.name in _OVERWRITTEN
-    given = args[1:] if overwrites else args
-    given_by_name = {name: value for name, value in kwargs.items() if name != "out"}
-    return list({id(tensor): tensor for tensor in _tensors((given, given_by_name))}.values())
-
-
-def _written(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> list[Tensor]:
-    """The tensors an op fills: new ones, and those its schema says it changes."""
-    if func._schema.is_mutable:
-        named = zip(func._schema.arguments, args, strict=False)
-        changed = [value for argument, value in named if argument.is_write]
-        changed += [kwargs[a.name] for a in func._schema.arguments if a.is_write and a.name in kwargs]
-        return _tensors(changed)
-    known = {storage(tensor) for tensor in _tensors((args, kwargs))}
-    return [tensor for tensor in _tensors(result) if storage(tensor) not in known]
+def _moved(
+    func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+) -> tuple[list[Tensor], list[Tensor]]:
+    """The distinct tensors an op reads, and those it writes: what its schema says it changes, or what is new."""
+    arguments = func._schema.arguments
+    given = dict(zip((argument.name for argument in arguments), args, strict=False)) | kwargs
+    changed = {argument.name for argument in arguments if argument.is_write} & given.keys()
+    overwritten = changed if func._schema.name in _OVERWRITES else {"out"}
+    read = {id(tensor): tensor for name in given.keys() - overwritten for tensor in _tensors(given[name])}
+    if changed:
+        return list(read.values()), _tensors([given[name] for name in changed])
+    known = {storage(tensor) for tensor in _tensors(given)}
+    return list(read.values()), [tensor for tensor in _tensors(result) if storage(tensor) not in known]
 
 
 def _tensors(tree: Any) -> list[Tensor]:
@@ -128,8 +124,7 @@ def _as_on_a_gpu(traffic: Traffic) -> Iterator[None]:
     """Ops take the implementation and the blocks of an H100; Triton kernels are noted, not launched."""
 
     def note(kernel: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> None:
-        distinct = {storage(tensor): tensor for tensor in _tensors((args, kwargs))}
-        traffic.launch(kernel.fn.__name__, distinct.values())
+        traffic.launch(kernel.fn.__name__, _tensors((args, kwargs)))
 
     with ExitStack() as stack:
         on_gpu = {name: dict.fromkeys(DEVICES, choice["cuda"]) for name, choice in choices.items()}
