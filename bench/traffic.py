@@ -1,6 +1,6 @@
 """What an operation launches on a GPU and moves through its memory, counted without one and without computing.
 
-The operation runs forward and backward on fake tensors; every op below autograd is seen, and no data exist.
+The operation runs forward and backward on meta tensors, which have no data; every op below autograd is seen.
 
 - A kernel is an op that ATen implements itself: composite ones are taken apart, views and allocations cost nothing,
   and an op that launches twice (a large reduction, a split convolution) counts as one, so the count is a lower bound.
@@ -12,10 +12,11 @@ The operation runs forward and backward on fake tensors; every op below autograd
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -23,7 +24,6 @@ import torch
 from torch import Tensor
 from torch._C import DispatchKey
 from torch._ops import OpOverload
-from torch._subclasses import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -120,14 +120,15 @@ def spanned_bytes(tensor: Tensor) -> int:
 
 
 @contextmanager
-def _as_on_a_gpu(traffic: Traffic) -> Iterator[None]:
+def _as_on_a_gpu(traffic: Traffic, idle: Mapping[str, str]) -> Iterator[None]:
     """Ops take the implementation and the blocks of an H100; Triton kernels are noted, not launched."""
 
     def note(kernel: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> None:
-        traffic.launch(kernel.fn.__name__, _tensors((args, kwargs)))
+        name = kernel.fn.__name__
+        traffic.launch(name, () if kwargs.get(idle.get(name, "")) else _tensors((args, kwargs)))
 
     with ExitStack() as stack:
-        on_gpu = {name: dict.fromkeys(DEVICES, choice["cuda"]) for name, choice in choices.items()}
+        on_gpu = {name: dict.fromkeys(("meta", *DEVICES), choice["cuda"]) for name, choice in choices.items()}
         stack.enter_context(patch.dict(choices, on_gpu))
         stack.enter_context(patch("dislayers._runtime.launch.architecture", lambda _: "sm_90"))
         if find_spec("triton"):
@@ -149,19 +150,20 @@ def _kept(traffic: Traffic, inputs: list[Tensor]) -> Iterator[None]:
     traffic.kept = sum(size for place, size in kept.items() if place not in set(map(storage, inputs)))
 
 
-def count(operation: Operation, arguments: Arguments) -> Traffic:
-    """The traffic of an operation forward and backward, the gradient of its result being given.
+def count(operation: Operation, arguments: Arguments, idle: Mapping[str, str] = MappingProxyType({})) -> Traffic:
+    """The traffic of an operation forward and backward, the gradient of its result being given: 1.
 
     Args:
         operation: gives one tensor; plain PyTorch, or with ops of ours.
         arguments: makes what the operation takes; tensors that require a gradient get one.
+        idle: Triton kernels that find nothing to do for a gradient of 1 if the constant named beside them is set.
     """
     traffic = Traffic()
     with ExitStack() as stack:
         enter: Callable[[AbstractContextManager[Any]], Any] = stack.enter_context
-        enter(FakeTensorMode(allow_non_fake_inputs=True))
+        enter(torch.device("meta"))
         given = arguments()
-        enter(_as_on_a_gpu(traffic))
+        enter(_as_on_a_gpu(traffic, idle))
         with _kept(traffic, _tensors(given)), _Counting(traffic):
             result = operation(*given)
         gradient = torch.empty_like(result)

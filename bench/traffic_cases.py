@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from rich.box import MARKDOWN
@@ -20,12 +20,13 @@ BATCH, SIZE = 8, 1024
 
 @dataclass(frozen=True)
 class Case:
-    """An operation, ours and as published; ``arguments`` makes what both take."""
+    """An operation, ours and as published, and what both take; ``idle`` as :func:`bench.traffic.count`."""
 
     operation: str
     ours: Operation
     published: Operation
     arguments: Arguments
+    idle: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def count_cases(cases: list[Case], ours: bool) -> Iterator[Counted]:
     """Every implementation of every case; ours needs Triton, whose launches are noted."""
     for case in cases:
         if ours:
-            yield Counted(case.operation, "dislayers", count(case.ours, case.arguments))
+            yield Counted(case.operation, "dislayers", count(case.ours, case.arguments, case.idle))
         yield Counted(case.operation, "PyTorch", count(case.published, case.arguments))
         yield Counted(case.operation, "torch.compile", count_compiled(case.published, case.arguments))
 
