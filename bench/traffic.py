@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -139,6 +138,7 @@ def _as_on_a_gpu(traffic: Traffic, idle: Mapping[str, str]) -> Iterator[None]:
 @contextmanager
 def _kept(traffic: Traffic, inputs: list[Tensor]) -> Iterator[None]:
     """Storages that autograd keeps and that are none of the inputs'."""
+    given = set(map(storage, inputs))
     kept: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
@@ -147,10 +147,10 @@ def _kept(traffic: Traffic, inputs: list[Tensor]) -> Iterator[None]:
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
         yield
-    traffic.kept = sum(size for place, size in kept.items() if place not in set(map(storage, inputs)))
+    traffic.kept = sum(size for place, size in kept.items() if place not in given)
 
 
-def count(operation: Operation, arguments: Arguments, idle: Mapping[str, str] = MappingProxyType({})) -> Traffic:
+def count(operation: Operation, arguments: Arguments, idle: Mapping[str, str] | None = None) -> Traffic:
     """The traffic of an operation forward and backward, the gradient of its result being given: 1.
 
     Args:
@@ -163,7 +163,7 @@ def count(operation: Operation, arguments: Arguments, idle: Mapping[str, str] = 
         enter: Callable[[AbstractContextManager[Any]], Any] = stack.enter_context
         enter(torch.device("meta"))
         given = arguments()
-        enter(_as_on_a_gpu(traffic, idle))
+        enter(_as_on_a_gpu(traffic, idle or {}))
         with _kept(traffic, _tensors(given)), _Counting(traffic):
             result = operation(*given)
         gradient = torch.empty_like(result)
