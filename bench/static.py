@@ -33,7 +33,7 @@ from rich.table import Table
 import dislayers
 import dislosses
 from bench.machine_code import Figures, MissingToolError, find_nvdisasm, read_kernels, source_name
-from bench.traffic_cases import CASES, Counted, count_cases, traffic_table
+from bench.traffic_cases import CASES, Counted, count_cases, not_countable, traffic_table
 from dislayers._runtime.launch import AheadOfTime
 from dismetrics.files import write_whole
 
@@ -231,8 +231,11 @@ def main(output: Path = Path(__file__).parent / "results" / "static.json", requi
             except CompileError as error:
                 print(error, file=sys.stderr)
                 return 1
-    traffic = list(count_cases(CASES, ours=versions["triton"] is not None))
-    Console(width=200).print(table(kernels), traffic_table(traffic))
+    missing = not_countable(triton=versions["triton"] is not None)
+    for implementation, reason in missing.items():
+        print(f"traffic of {implementation}: left out, {reason}", file=sys.stderr)
+    traffic = list(count_cases(CASES, missing))
+    Console(width=200).print(*[table(kernels)] * bool(kernels), traffic_table(traffic))
     write(output, versions | {"torch": version("torch")}, kernels, traffic)
     faults = [fault for kernel in kernels for fault in kernel.faults()]
     for fault in faults:

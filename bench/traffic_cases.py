@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 import dislosses
 from bench import test_normalized_focal
 from bench.traffic import Arguments, Operation, Traffic, count
-from bench.traffic_compiled import count_compiled
+from bench.traffic_compiled import VERSION, count_compiled
 
 BATCH, SIZE = 8, 1024
 
@@ -65,13 +65,25 @@ CASES = [
 ]
 
 
-def count_cases(cases: list[Case], ours: bool) -> Iterator[Counted]:
-    """Every implementation of every case; ours needs Triton, whose launches are noted."""
+def not_countable(triton: bool) -> dict[str, str]:
+    """Why the traffic of an implementation cannot be counted here, with Triton to be launched or without."""
+    missing = {} if triton else {"dislayers": "Triton is"}
+    if not torch.__version__.startswith(f"{VERSION}."):
+        missing["torch.compile"] = f"PyTorch is {torch.__version__}, expected {VERSION}"
+    return missing
+
+
+def count_cases(cases: list[Case], left_out: Collection[str] = ()) -> Iterator[Counted]:
+    """Every implementation of every case, but those left out."""
     for case in cases:
-        if ours:
-            yield Counted(case.operation, "dislayers", count(case.ours, case.arguments, case.idle))
-        yield Counted(case.operation, "PyTorch", count(case.published, case.arguments))
-        yield Counted(case.operation, "torch.compile", count_compiled(case.published, case.arguments))
+        counters = {
+            "dislayers": lambda case=case: count(case.ours, case.arguments, case.idle),
+            "PyTorch": lambda case=case: count(case.published, case.arguments),
+            "torch.compile": lambda case=case: count_compiled(case.published, case.arguments),
+        }
+        for implementation, counter in counters.items():
+            if implementation not in left_out:
+                yield Counted(case.operation, implementation, counter())
 
 
 def traffic_table(counted: list[Counted]) -> Table:

@@ -26,6 +26,9 @@ from torch.fx.passes.fake_tensor_prop import FakeTensorProp
 
 from bench.traffic import Arguments, Operation, Traffic, spanned_bytes, storage
 
+# Inductor's inside, which is used here, changes from version to version.
+VERSION = "2.13"
+
 CUDA = torch.device("cuda", 0)
 H100 = SimpleNamespace(
     name="NVIDIA H100",

@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 
 from bench.traffic import Traffic, count
-from bench.traffic_compiled import count_compiled
+from bench.traffic_compiled import VERSION, count_compiled
 from dislosses import normalized_focal_loss
 
 needs_launcher = pytest.mark.skipif(
     find_spec("triton") is None or os.environ.get("TRITON_INTERPRET", "0") in ("1", "true", "on"),
     reason="Triton would not launch anything",
+)
+needs_inductor = pytest.mark.skipif(
+    not torch.__version__.startswith(f"{VERSION}."), reason=f"the inside of inductor {VERSION} is used"
 )
 
 
@@ -98,6 +101,7 @@ def test_launches_of_triton_kernels_are_noted_with_their_tensors() -> None:
     assert counted.kept == 8
 
 
+@needs_inductor
 def test_a_compiled_chain_is_one_kernel_each_way() -> None:
     counted = traffic(lambda x: x.sigmoid().exp().sin(), (1 << 20,), of=count_compiled)
     assert counted.launches == {"generated": 2}
@@ -105,6 +109,7 @@ def test_a_compiled_chain_is_one_kernel_each_way() -> None:
     assert counted.kept == 0
 
 
+@needs_inductor
 def test_compiled_reductions_and_library_calls() -> None:
     # 4 MiB are reduced in two kernels; backward writes them out of one number.
     counted = traffic(lambda x: x.exp().sum(), (1 << 20,), of=count_compiled)
