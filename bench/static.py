@@ -235,7 +235,10 @@ def main(output: Path = Path(__file__).parent / "results" / "static.json", requi
     for implementation, reason in missing.items():
         print(f"traffic of {implementation}: left out, {reason}", file=sys.stderr)
     traffic = list(count_cases(CASES, missing))
-    Console(width=200).print(*[table(kernels)] * bool(kernels), traffic_table(traffic))
+    console = Console(width=200)
+    if kernels:
+        console.print(table(kernels))
+    console.print(traffic_table(traffic))
     write(output, versions | {"torch": version("torch")}, kernels, traffic)
     faults = [fault for kernel in kernels for fault in kernel.faults()]
     for fault in faults:
