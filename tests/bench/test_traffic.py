@@ -87,18 +87,32 @@ def test_a_size_that_would_not_fit_costs_nothing() -> None:
     assert traffic(torch.exp, (1 << 40,)).moved == (2 + 3) << 42
 
 
+def unreduced_normalized_focal(logits: Tensor, target: Tensor) -> Tensor:
+    return normalized_focal_loss(logits, target, reduction="none")
+
+
+def logits_and_bool_target() -> tuple[Tensor, Tensor]:
+    return torch.empty(2, 1, 64, 64, requires_grad=True), torch.empty(2, 1, 64, 64, dtype=torch.bool)
+
+
 @needs_launcher
 def test_launches_of_triton_kernels_are_noted_with_their_tensors() -> None:
-    def arguments() -> tuple[Tensor, Tensor]:
-        return torch.empty(2, 1, 64, 64, requires_grad=True), torch.empty(2, 1, 64, 64, dtype=torch.bool)
-
-    counted = count(lambda logits, labels: normalized_focal_loss(logits, labels, reduction="none"), arguments)
+    counted = count(unreduced_normalized_focal, logits_and_bool_target)
     kernels = {f"_normalized_focal_{name}" for name in ("forward", "join", "backward")}
     assert {name: n for name, n in counted.launches.items() if "aten" not in name} == dict.fromkeys(kernels, 1)
     # Forward reads logits and labels, backward reads them again and writes a gradient; the rest is small.
-    large = 2 * 64 * 64
-    assert large * (4 + 1 + 4 + 1 + 4) < counted.moved < large * (4 + 1 + 4 + 1 + 4) + 500
+    large = 2 * 64 * 64 * (4 + 1 + 4 + 1 + 4)
+    assert large < counted.moved < large + 500
     assert counted.kept == 8
+
+
+@needs_launcher
+def test_idle_kernels_are_launched_and_move_nothing() -> None:
+    counted = count(unreduced_normalized_focal, logits_and_bool_target)
+    idle = count(unreduced_normalized_focal, logits_and_bool_target, {"_normalized_focal_backward": "GAMMA_IS_2"})
+    assert idle.launches == counted.launches
+    # Logits, labels, their gradient, and for each sample a divisor and a gradient.
+    assert counted.moved - idle.moved == 2 * 64 * 64 * (4 + 1 + 4) + 2 * (4 + 4)
 
 
 @needs_inductor
