@@ -6,7 +6,7 @@ fused by then is what it launches. Calls of a library (a convolution, a matrix p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -61,7 +61,7 @@ def _as_on_an_h100() -> Iterator[None]:
         yield
 
 
-def _on_cuda(graph: GraphModule, inputs: list[Any]) -> list[Any]:
+def _on_cuda(graph: GraphModule, inputs: Sequence[Any]) -> list[Any]:
     """The graph's own inputs, and every tensor in it, as fakes on a GPU."""
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     with mode, torch.no_grad():
@@ -90,21 +90,29 @@ def count_compiled(operation: Operation, arguments: Arguments) -> Traffic:
     """The traffic of an operation forward and backward as torch.compile makes it, as :func:`bench.traffic.count`."""
     traffic = Traffic()
 
-    def count(lowering: GraphLowering) -> None:
-        lowering._update_scheduler()
-        for node in lowering.scheduler.nodes:
-            if not isinstance(node, NopKernelSchedulerNode):
-                traffic.launches["library" if node.is_extern() else "generated"] += 1
-                traffic.moved += node.get_read_write_buffers_sizes()
-        raise _CountedError
+    class OnCuda(GraphLowering):
+        """Takes a graph over when all passes have run on it: some of them would ask a GPU's tensors for their GPU."""
+
+        def __init__(self, gm: GraphModule, *, example_inputs: Sequence[Any], **options: Any) -> None:
+            self.fakes = _on_cuda(gm, example_inputs)
+            super().__init__(gm, example_inputs=self.fakes, **options)
+
+        def run(self, *_: Any) -> Any:
+            return super().run(*self.fakes)
+
+        def compile_to_module(self) -> None:
+            self._update_scheduler()
+            for node in self.scheduler.nodes:
+                if not isinstance(node, NopKernelSchedulerNode):
+                    traffic.launches["library" if node.is_extern() else "generated"] += 1
+                    traffic.moved += node.get_read_write_buffers_sizes()
+            raise _CountedError
 
     def lower(graph: GraphModule, inputs: list[Any], **options: Any) -> Callable[..., Any]:
-        with _as_on_an_h100(), patch.object(GraphLowering, "compile_to_module", count):
-            fakes = _on_cuda(graph, inputs)
-            if not options.get("is_backward"):
-                traffic.kept = _kept(graph, fakes)
-            with torch._guards.tracing(torch._guards.TracingContext(fakes[0].fake_mode)):
-                _until_counted(lambda: compile_fx.compile_fx_inner(graph, fakes, **options))
+        if not options.get("is_backward"):
+            traffic.kept = _kept(graph, inputs)
+        with _as_on_an_h100(), patch.object(compile_fx, "GraphLowering", OnCuda):
+            _until_counted(lambda: compile_fx.compile_fx_inner(graph, inputs, **options))
         return _stop
 
     def backend(graph: GraphModule, inputs: list[Any]) -> Callable[..., Any]:
