@@ -11,9 +11,10 @@ from rich.table import Table
 from torch import Tensor
 
 import dislosses
-from bench import test_normalized_focal
+from bench import test_normalized_focal, test_orthogonality
 from bench.traffic import Arguments, Operation, Traffic, count
 from bench.traffic_compiled import VERSION, count_compiled
+from dismodels import create_model
 
 BATCH, SIZE = 8, 1024
 
@@ -55,13 +56,14 @@ def logits_and_target() -> tuple[Tensor, Tensor]:
     return logits.requires_grad_(), target
 
 
+def weights() -> tuple[list[Tensor]]:
+    """Of IS-Net's convolutions."""
+    return (dislosses.orthogonality_weights(create_model("isnet")),)
+
+
 CASES = [
-    Case(
-        "normalized_focal",
-        dislosses.normalized_focal_loss,
-        test_normalized_focal.published,
-        logits_and_target,
-    ),
+    Case("normalized_focal", dislosses.normalized_focal_loss, test_normalized_focal.published, logits_and_target),
+    Case("orthogonality of 119 weights", dislosses.orthogonality_loss, test_orthogonality.published, weights),
 ]
 
 
