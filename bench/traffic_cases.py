@@ -69,7 +69,7 @@ CASES = [
 
 def not_countable(triton: bool) -> dict[str, str]:
     """Why the traffic of an implementation cannot be counted here, with Triton to be launched or without."""
-    missing = {} if triton else {"dislayers": "Triton is"}
+    missing = {} if triton else {"dislayers": "as Triton is"}
     if not torch.__version__.startswith(f"{VERSION}."):
         missing["torch.compile"] = f"PyTorch is {torch.__version__}, expected {VERSION}"
     return missing
