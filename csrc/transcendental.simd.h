@@ -1,4 +1,4 @@
-// exp, log and tanh of float32 within 2 units in the last place, in arithmetic that a compiler turns into vectors: no
+// exp and log of float32 within 2 units in the last place, in arithmetic that a compiler turns into vectors: no
 // branches, no calls. NaN stays NaN.
 #pragma once
 
@@ -61,19 +61,6 @@ float logarithm(float x) {
     p = p * f + 3.3333331174e-1f;
     const float small = p * f * square - n * 2.12194440e-4f - 0.5f * square;
     return f + small + n * 0.693359375f + (x - x);
-}
-
-float hyperbolic_tangent(float x) {
-    const float square = x * x, size = absolute(x);
-    float p = -5.70498872745e-3f;
-    p = p * square + 2.06390887954e-2f;
-    p = p * square - 5.37397155531e-2f;
-    p = p * square + 1.33314422036e-1f;
-    p = p * square - 3.33332819422e-1f;
-    const float near_zero = p * square * x + x;
-    const float far = 1.0f - 2.0f / (exponential(2.0f * size) + 1.0f);
-    const float signed_far = x < 0 ? -far : far;
-    return size < 0.625f ? near_zero : signed_far;
 }
 
 }  // namespace

@@ -48,6 +48,7 @@ def _fake_backward(gradient: Tensor, sign: Tensor, weights: Sequence[Tensor]) ->
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)
     ctx.save_for_backward(output[1], *inputs[0])
 
 
