@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+# The smallest normal float32: what is below may be 0 where a processor drops denormal numbers.
+_TINY = 1.1754943508222875e-38
 
 
 class Logits:
@@ -33,9 +37,20 @@ class Logits:
         """The derivative of the cross entropy with respect to the prediction."""
         return self.positive - target
 
+    def log_confidence(self, confidence: Tensor) -> Tensor:
+        """The logarithm of ``1 - |t - p|``, which may have underflowed where the prediction is certain and wrong."""
+        return torch.where(confidence < _TINY, -self.values.abs(), confidence.clamp_min(_TINY).log())
+
+    def log_confidence_slope(self, confidence: Tensor) -> Tensor:
+        """The derivative of that logarithm with respect to the prediction, without sign."""
+        return torch.where(confidence < _TINY, 1, self.slope / confidence.clamp_min(_TINY))
+
 
 class Probabilities:
-    """Predictions that are probabilities; attributes and methods as :class:`Logits`."""
+    """Predictions that are probabilities; attributes and methods as :class:`Logits`.
+
+    Every logarithm is at least -100, and derivatives are of bounded size where p is 0 or 1, as in PyTorch's.
+    """
 
     slope = 1.0
 
@@ -43,12 +58,22 @@ class Probabilities:
         self.positive, self.negative = values, 1 - values
 
     def cross_entropy(self, target: Tensor) -> Tensor:
-        """``-t log p - (1 - t) log(1 - p)``, each logarithm at least -100 as in PyTorch's."""
-        return -target * self.positive.log().clamp_min(-100) - (1 - target) * self.negative.log().clamp_min(-100)
+        return -target * _bounded_log(self.positive) - (1 - target) * _bounded_log(self.negative)
 
     def cross_entropy_slope(self, target: Tensor) -> Tensor:
-        """The derivative of the cross entropy, of bounded size where p is 0 or 1 as in PyTorch's."""
         return (self.positive - target) / (self.positive * self.negative).clamp_min(1e-12)
+
+    def log_confidence(self, confidence: Tensor) -> Tensor:
+        return _bounded_log(confidence)
+
+    def log_confidence_slope(self, confidence: Tensor) -> Tensor:
+        return 1 / confidence.clamp_min(1e-12)
+
+
+def _bounded_log(probability: Tensor) -> Tensor:
+    # A plain clamp of the logarithm would make autograd multiply 0 by the infinite derivative at 0.
+    zero = probability <= 0
+    return torch.where(zero, -100, torch.where(zero, 1, probability).log().clamp_min(-100))
 
 
 Prediction = Logits | Probabilities

@@ -25,6 +25,12 @@ def log(x):
 
 
 @triton.jit
+def bounded_log(probability):
+    """``log`` of a probability, at least -100."""
+    return tl.maximum(log(probability), -100.0, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
 def larger_of_sigmoid(logits):
     """``sigmoid(|logits|)``, at least 1 / 2, and ``sigmoid(-|logits|)``."""
     exponential = tl.exp2(-1.4426950408889634 * tl.abs(logits))

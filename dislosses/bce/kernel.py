@@ -7,26 +7,25 @@ import triton.language as tl
 
 from dislosses._pixel_loss.formula import Arguments
 from dislosses._pixel_loss.kernel import Formula, ahead_of_time
-from dislosses._pixel_loss.sigmoid import larger_of_sigmoid, log, sigmoid
+from dislosses._pixel_loss.sigmoid import bounded_log, larger_of_sigmoid, log, sigmoid
 
 
 @triton.jit
-def _terms(prediction, target, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+def terms(prediction, target, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
     if PROBABILITIES:
-        positive, negative = tl.maximum(log(prediction), -100.0), tl.maximum(log(1 - prediction), -100.0)
-        return (-target * positive - (1 - target) * negative,)
+        return (-target * bounded_log(prediction) - (1 - target) * bounded_log(1 - prediction),)
     else:
         larger, _ = larger_of_sigmoid(prediction)
         return (tl.maximum(prediction, 0.0) - prediction * target - log(larger),)
 
 
 @triton.jit
-def _finish(sums, pixels, OPTIONS: tl.constexpr):
+def finish(sums, pixels, OPTIONS: tl.constexpr):
     return sums[0] / pixels, (1.0 / pixels,)
 
 
 @triton.jit
-def _slope(prediction, target, coefficients, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+def slope(prediction, target, coefficients, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
     positive, negative, _ = sigmoid(prediction, PROBABILITIES)
     error = coefficients[0] * (positive - target)
     if PROBABILITIES:
@@ -35,7 +34,7 @@ def _slope(prediction, target, coefficients, OPTIONS: tl.constexpr, PROBABILITIE
         return error
 
 
-FORMULA = Formula(_terms, _finish, _slope)
+FORMULA = Formula(terms, finish, slope)
 
 AHEAD_OF_TIME = ahead_of_time(
     "bce",

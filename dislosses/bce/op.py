@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dislosses._pixel_loss import reference
-from dislosses._pixel_loss.formula import Arguments
-from dislosses._pixel_loss.loss import Input, PixelLoss, Reduction, check_pixels, reduced
-from dislosses._pixel_loss.op import register_pixel_loss
+from dislosses._pixel_loss.loss import Input, PixelLoss, Reduction, arguments_of, loss_of_elements
 from dislosses.bce.reference import FORMULA
 
-_losses_of_samples = register_pixel_loss(FORMULA)
+_loss = loss_of_elements(FORMULA)
 
 
 def bce_loss(
@@ -47,31 +44,15 @@ def bce_loss(
     Source:
         DIS5K paper (Qin et al., 2022), section 4.2.
     """
-    check_pixels(logits, target, input, reduction, sample_weight)
-    arguments = Arguments((), ignore_label, input == "probabilities")
-    if reduction == "none":
-        return reduced(reference.elements(FORMULA, logits, target.detach(), arguments), reduction, sample_weight)
-    losses = reduced(_losses_of_samples(logits, target, arguments), reduction, sample_weight)
-    return losses * logits[0].numel() if reduction == "sum" and len(logits) else losses
+    return _loss(logits, target, arguments_of((), ignore_label, input), reduction, sample_weight)
 
 
 class BCELoss(PixelLoss):
     """:func:`bce_loss` as a module."""
 
+    compute = staticmethod(_loss)
+
     def __init__(
         self, reduction: Reduction = "mean", *, input: Input = "logits", ignore_label: float | None = None
     ) -> None:
-        super().__init__(FORMULA, Arguments((), ignore_label, input == "probabilities"), reduction)
-        self.input = input
-        self.ignore_label = ignore_label
-
-    def forward(self, logits: Tensor, target: Tensor, sample_weight: Tensor | None = None) -> Tensor:
-        """The loss of logits against target, shapes as in :func:`bce_loss`."""
-        return bce_loss(
-            logits,
-            target,
-            self.reduction,
-            input=self.input,
-            ignore_label=self.ignore_label,
-            sample_weight=sample_weight,
-        )
+        super().__init__(FORMULA, arguments_of((), ignore_label, input), reduction)
