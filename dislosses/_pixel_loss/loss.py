@@ -61,7 +61,8 @@ def loss_of_elements(formula: Formula) -> Loss:
     ) -> Tensor:
         check_pixels(prediction, target, arguments, reduction, sample_weight)
         if reduction == "none":
-            return reduced(reference.elements(formula, prediction, target.detach(), arguments), "none", sample_weight)
+            terms = reference.terms_of_pixels(formula, prediction, target.detach(), arguments)
+            return reduced(terms[0], "none", sample_weight)
         losses = reduced(losses_of_samples(prediction, target, arguments), reduction, sample_weight)
         return losses * prediction[0].numel() if reduction == "sum" and len(prediction) else losses
 

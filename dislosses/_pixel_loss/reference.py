@@ -19,7 +19,7 @@ _BLOCK = 64 * 1024
 def loss(formula: Formula, prediction: Tensor, target: Tensor, arguments: Arguments) -> Tensor:
     """The loss (B,) of samples (B, ...)."""
     values = at_least_float32(prediction).flatten(1)
-    sums = _sums(formula, values, target.flatten(1).to(values.dtype), arguments)
+    sums = _sums(formula, values, target.flatten(1), arguments)
     return formula.finish(sums, values.shape[1], arguments.options)[0]
 
 
@@ -29,7 +29,7 @@ def forward(formula: Formula, prediction: Tensor, target: Tensor, *packed: Any) 
     samples, labels, dtype = _flat(prediction, target)
     sums = torch.zeros((formula.sums, len(samples)), dtype=dtype, device=prediction.device)
     for block in _blocks(samples):
-        parts = _sums(formula, samples[block].to(dtype), labels[block].to(dtype), arguments)
+        parts = _sums(formula, samples[block], labels[block], arguments)
         sums[:, block[0]] += torch.stack(parts)
     losses, coefficients = formula.finish(tuple(sums), samples.shape[1], arguments.options)
     return losses.clone(), torch.stack(coefficients, 1)
@@ -51,12 +51,12 @@ def backward(
     return result
 
 
-def elements(formula: Formula, prediction: Tensor, target: Tensor, arguments: Arguments) -> Tensor:
-    """The first term of every pixel, as autograd sees it; 0 where it does not count."""
+def terms_of_pixels(formula: Formula, prediction: Tensor, target: Tensor, arguments: Arguments) -> Terms:
+    """What each pixel adds to each sum, as autograd sees it; 0 where it does not count."""
     values = at_least_float32(prediction)
     kind, target, valid = _valid(values, target.to(values.dtype), arguments)
-    term = formula.terms(kind, target, arguments.options)[0]
-    return term if valid is None else torch.where(valid, term, 0)
+    terms = formula.terms(kind, target, arguments.options)
+    return terms if valid is None else tuple(torch.where(valid, term, 0) for term in terms)
 
 
 def _flat(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
@@ -66,9 +66,7 @@ def _flat(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, torch.dty
 
 
 def _sums(formula: Formula, values: Tensor, target: Tensor, arguments: Arguments) -> Terms:
-    prediction, target, valid = _valid(values, target, arguments)
-    terms = formula.terms(prediction, target, arguments.options)
-    return tuple((term if valid is None else torch.where(valid, term, 0)).sum(1) for term in terms)
+    return tuple(term.sum(1) for term in terms_of_pixels(formula, values, target, arguments))
 
 
 def _valid(values: Tensor, target: Tensor, arguments: Arguments) -> tuple[Prediction, Tensor, Tensor | None]:

@@ -85,10 +85,10 @@ AHEAD_OF_TIME = ahead_of_time(
     "focal",
     FORMULA,
     {
-        ("forward", "fp32", "fp32"): 1,
-        ("forward", "bf16", "u8"): 1,
-        ("backward", "fp32", "fp32"): 1,
-        ("backward", "bf16", "u8"): 1,
+        ("forward", "fp32", "fp32"): 30,
+        ("forward", "bf16", "u8"): 33,
+        ("backward", "fp32", "fp32"): 42,
+        ("backward", "bf16", "u8"): 46,
     },
     Arguments((2.0, 1.0, 1.0)),
 )

@@ -35,10 +35,10 @@ AHEAD_OF_TIME = ahead_of_time(
     "iou",
     FORMULA,
     {
-        ("forward", "fp32", "fp32"): 1,
-        ("forward", "bf16", "u8"): 1,
-        ("backward", "fp32", "fp32"): 1,
-        ("backward", "bf16", "u8"): 1,
+        ("forward", "fp32", "fp32"): 22,
+        ("forward", "bf16", "u8"): 24,
+        ("backward", "fp32", "fp32"): 17,
+        ("backward", "bf16", "u8"): 20,
     },
     Arguments(),
 )

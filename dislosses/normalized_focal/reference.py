@@ -1,104 +1,81 @@
-"""The normalized focal loss of each sample, and its closed form for where no kernel runs, in plain PyTorch."""
+"""The normalized focal loss of each sample in plain PyTorch; options as those of the focal loss."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from dislayers._runtime.layout import dense_samples, flat_samples, same_layout
-from dislosses.precision import at_least_float32
+from dislosses._pixel_loss.formula import Arguments, Formula, Prediction, Terms
+from dislosses._pixel_loss.reference import terms_of_pixels
+from dislosses.focal.reference import direction, error_and_confidence, weight
 
 EPSILON = 1e-12
 
-# Elements a thread works on at a time: every intermediate result of a block then stays in the cache.
-_BLOCK = 64 * 1024
+
+def terms(prediction: Prediction, target: Tensor, options: Sequence[float]) -> Terms:
+    """``-w beta log pt`` and ``beta = (1 - pt)^gamma``, with ``pt = 1 - |t - p|``."""
+    error, confidence = error_and_confidence(prediction, target)
+    beta = error ** options[0]
+    return -weight(target, options) * beta * _with_epsilon(confidence).log(), beta
 
 
-def normalized_focal(logits: Tensor, target: Tensor, alpha: float, gamma: float, ignore_label: float) -> Tensor:
-    """``sum(-w beta log pt) / sum(beta)`` of each sample (B, ...) -> (B,), the divisor detached.
+def finish(sums: Terms, pixels: int, options: Sequence[float]) -> tuple[Tensor, Terms]:
+    """The ratio of both sums; its divisor is a constant to the gradient."""
+    divisor = sums[1].detach() + EPSILON
+    return sums[0] / divisor, (1 / divisor,)
 
-    ``pt = 1 - |t - p|``, ``beta = (1 - pt)^gamma``, ``w = alpha`` where ``t > 0.5`` and ``1 - alpha`` elsewhere.
+
+def slope(prediction: Prediction, target: Tensor, coefficients: Terms, options: Sequence[float]) -> Tensor:
+    """``± w (beta / pt - gamma (1 - pt)^(gamma - 1) log pt) p'``."""
+    gamma = options[0]
+    error, confidence = error_and_confidence(prediction, target)
+    confidence = _with_epsilon(confidence)
+    by_error = error**gamma / confidence - gamma * error ** (gamma - 1) * confidence.log()
+    scale = coefficients[0] * weight(target, options) * direction(prediction, target)
+    return scale * by_error * prediction.slope
+
+
+def _with_epsilon(confidence: Tensor) -> Tensor:
+    return (confidence + EPSILON).clamp_max(1)
+
+
+FORMULA = Formula("normalized_focal", terms, finish, slope, sums=2)
+
+
+class Multiplied(NamedTuple):
+    """What the one pass over the pixels does not keep.
+
+    Attributes:
+        losses: (B, N), ``-w beta log pt`` of each pixel.
+        weights: (B, N), beta times the multiplier.
+        multiplier: (B,), pixels that count over their sum of beta, a constant to the gradient.
     """
-    logits = at_least_float32(logits).flatten(1)
-    loss, beta = _sums(logits, target.flatten(1).to(logits.dtype), alpha, gamma, ignore_label)
-    return loss / (beta.detach() + EPSILON)
+
+    losses: Tensor
+    weights: Tensor
+    multiplier: Tensor
 
 
-def _sums(logits: Tensor, target: Tensor, alpha: float, gamma: float, ignore_label: float) -> tuple[Tensor, Tensor]:
-    valid = _nonzero(target - ignore_label)
-    error, confidence, _, _ = _terms(logits, target * valid)
-    beta = error**gamma * valid
-    return -(_weight(target, alpha) * beta * (confidence + EPSILON).clamp_max(1).log()).sum(1), beta.sum(1)
+def multiplied(prediction: Tensor, target: Tensor, arguments: Arguments) -> Multiplied:
+    """The pixels of samples (B, ...) with their multiplier."""
+    losses, beta = terms_of_pixels(FORMULA, prediction.flatten(1), target.flatten(1), arguments)
+    multiplier = counted(target, arguments.ignore_label) / (beta.detach().sum(1) + EPSILON)
+    return Multiplied(losses, beta * multiplier[:, None], multiplier)
 
 
-# Ones and zeros in the tensors' own dtype: on a CPU, bool tensors and torch.where take ten times as long.
-def _nonzero(tensor: Tensor) -> Tensor:
-    return tensor.sign().abs()
+def limited(prediction: Tensor, target: Tensor, arguments: Arguments, max_mult: float) -> Tensor:
+    """The loss (B,) of samples (B, ...) with beta times multiplier at most max_mult."""
+    losses, weights, multiplier = multiplied(prediction, target, arguments)
+    # Divided by a weight that is at least max_mult, so never by zero.
+    allowed = (losses * (max_mult / weights.clamp_min(max_mult))).sum(1)
+    return allowed * multiplier / (counted(target, arguments.ignore_label) + EPSILON)
 
 
-def _weight(target: Tensor, alpha: float) -> Tensor:
-    return (target - 0.5).sign().clamp_min(0) * (2 * alpha - 1) + (1 - alpha)
-
-
-def _terms(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """``|t - p|``, ``1 - |t - p|``, ``p`` and ``1 - p``; no difference cancels where p is near 0 or 1."""
-    positive, negative = logits.sigmoid(), (-logits).sigmoid()
-    rest = 1 - target
-    error = torch.maximum(positive - target, negative - rest)
-    confidence = torch.minimum(positive + rest, negative + target)
-    return error.clamp_min(torch.finfo(error.dtype).tiny), confidence, positive, negative
-
-
-def forward(logits: Tensor, target: Tensor, alpha: float, gamma: float, ignore_label: float) -> tuple[Tensor, Tensor]:
-    """The loss and the divisor of each sample."""
-    logits = dense_samples(logits)
-    samples, labels = flat_samples(logits), flat_samples(same_layout(target, logits))
-    dtype = torch.promote_types(logits.dtype, torch.float32)
-    loss, beta = torch.zeros((2, len(samples)), dtype=dtype, device=logits.device)
-    for block in _blocks(samples):
-        sums = _sums(samples[block].to(dtype), labels[block].to(dtype), alpha, gamma, ignore_label)
-        loss[block[0]] += sums[0]
-        beta[block[0]] += sums[1]
-    divisor = beta + EPSILON
-    return loss / divisor, divisor
-
-
-def backward(
-    gradient: Tensor,
-    divisor: Tensor,
-    logits: Tensor,
-    target: Tensor,
-    alpha: float,
-    gamma: float,
-    ignore_label: float,
-) -> Tensor:
-    """Gradient with respect to logits, for a gradient (B,) of the losses.
-
-    With ``e = |t - p|``: ``dL/de = -w (gamma e^(gamma - 1) log pt - e^gamma / pt)`` and ``de/dx = ± p (1 - p)``.
-    """
-    logits = dense_samples(logits)
-    result = torch.empty_like(logits)
-    samples, labels, results = flat_samples(logits), flat_samples(same_layout(target, logits)), flat_samples(result)
-    scale = (gradient.to(divisor.dtype) / divisor)[:, None]
-    for block in _blocks(samples):
-        label = labels[block].to(divisor.dtype)
-        valid = _nonzero(label - ignore_label)
-        error, confidence, positive, negative = _terms(samples[block].to(divisor.dtype), label * valid)
-        confidence = confidence.add_(EPSILON).clamp_max_(1)
-        by_error = error**gamma / confidence - gamma * error ** (gamma - 1) * confidence.log()
-        direction = (positive - label).sign_()
-        weight = _weight(label, alpha).mul_(valid).mul_(scale[block[0]])
-        results[block] = by_error.mul_(positive).mul_(negative).mul_(direction).mul_(weight)
-    return result
-
-
-def _blocks(samples: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Blocks of samples (B, N), the same whatever the values; the whole of it on a GPU."""
-    batch, pixels = samples.shape
-    size = _BLOCK * torch.get_num_threads() if samples.device.type == "cpu" else max(samples.numel(), 1)
-    rows = max(1, size // max(pixels, 1))
-    for row in range(0, batch, rows):
-        for start in range(0, pixels, size):
-            yield slice(row, row + rows), slice(start, start + size)
+def counted(target: Tensor, ignore_label: float | None) -> Tensor:
+    """How many pixels of each sample (B, ...) count."""
+    if ignore_label is None:
+        return target.new_full((len(target),), target[:1].numel(), dtype=torch.int64)
+    return (target != ignore_label).flatten(1).sum(1)

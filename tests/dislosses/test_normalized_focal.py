@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 
 from dislosses import NormalizedFocalLoss, normalized_focal_loss
-from dislosses.normalized_focal import reference
+from dislosses._pixel_loss.formula import Arguments
+from dislosses._pixel_loss.reference import loss as loss_of_samples
+from dislosses._pixel_loss.reference import terms_of_pixels
+from dislosses.normalized_focal.reference import FORMULA
 from tests.harness import Op, check_op
 
 IGNORED = -1
@@ -17,13 +20,13 @@ IGNORED = -1
 def reference_loss(
     logits: Tensor, target: Tensor, alpha: float = 0.5, gamma: float = 2.0, reduction: str = "mean"
 ) -> Tensor:
-    losses = reference.normalized_focal(logits, target, alpha, gamma, IGNORED)
+    losses = loss_of_samples(FORMULA, logits, target, Arguments((gamma, alpha, 1 - alpha), IGNORED))
     return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
 
 
 def numerator(logits: Tensor, target: Tensor, alpha: float, reduction: str) -> Tensor:
     """All of the loss that its gradient looks into; the divisor is a constant to it."""
-    return reference._sums(logits.flatten(1), target.flatten(1), alpha, 2.0, IGNORED)[0]
+    return terms_of_pixels(FORMULA, logits, target, Arguments((2.0, alpha, 1 - alpha), IGNORED))[0].flatten(1).sum(1)
 
 
 def make_inputs(
@@ -47,7 +50,7 @@ test_normalized_focal = check_op(
         reference=reference_loss,
         make_inputs=make_inputs,
         overload=torch.ops.dislosses.normalized_focal.default,
-        overload_arguments=lambda logits, target, **_: ((logits, target, 0.3, 2.0, float(IGNORED)), {}),
+        overload_arguments=lambda logits, target, **_: ((logits, target, (2.0, 0.3, 0.7), float(IGNORED), False), {}),
         # Half precision arrives rounded in the gradient; what is below its smallest number is lost.
         tolerances={torch.float32: (2e-5, 1e-6), torch.bfloat16: (8e-3, 1e-5), torch.float16: (1e-3, 1e-6)},
         differentiable=[0],
