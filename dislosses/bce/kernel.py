@@ -12,6 +12,7 @@ from dislosses._pixel_loss.sigmoid import bounded_log, larger_of_sigmoid, log, s
 
 @triton.jit
 def terms(prediction, target, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+    """``-t log p - (1 - t) log(1 - p)``."""
     if PROBABILITIES:
         return (-target * bounded_log(prediction) - (1 - target) * bounded_log(1 - prediction),)
     else:
@@ -21,11 +22,13 @@ def terms(prediction, target, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr
 
 @triton.jit
 def finish(sums, pixels, OPTIONS: tl.constexpr):
+    """The mean over all pixels, those that do not count included."""
     return sums[0] / pixels, (1.0 / pixels,)
 
 
 @triton.jit
 def slope(prediction, target, coefficients, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+    """``(p - t) / pixels`` for logits."""
     positive, negative, _ = sigmoid(prediction, PROBABILITIES)
     error = coefficients[0] * (positive - target)
     if PROBABILITIES:

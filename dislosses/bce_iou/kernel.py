@@ -17,6 +17,7 @@ from dislosses.iou.kernel import terms as iou_terms
 
 @triton.jit
 def terms(prediction, target, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+    """Cross entropy, intersection and union."""
     (cross_entropy,) = bce_terms(prediction, target, OPTIONS, PROBABILITIES)
     intersection, union = iou_terms(prediction, target, OPTIONS, PROBABILITIES)
     return cross_entropy, intersection, union
@@ -24,6 +25,7 @@ def terms(prediction, target, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr
 
 @triton.jit
 def finish(sums, pixels, OPTIONS: tl.constexpr):
+    """Both losses and their coefficients, each times its weight in options."""
     bce_loss, bce = bce_finish((sums[0],), pixels, OPTIONS)
     iou_loss, iou = iou_finish((sums[1], sums[2]), pixels, OPTIONS)
     loss = OPTIONS[0] * bce_loss + OPTIONS[1] * iou_loss
@@ -32,6 +34,7 @@ def finish(sums, pixels, OPTIONS: tl.constexpr):
 
 @triton.jit
 def slope(prediction, target, coefficients, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+    """The sum of both derivatives."""
     by_bce = bce_slope(prediction, target, (coefficients[0],), OPTIONS, PROBABILITIES)
     return by_bce + iou_slope(prediction, target, (coefficients[1], coefficients[2]), OPTIONS, PROBABILITIES)
 

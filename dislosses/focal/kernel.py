@@ -62,6 +62,7 @@ def _log_confidence_slope(by_prediction, confidence, PROBABILITIES: tl.constexpr
 
 @triton.jit
 def terms(prediction, target, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+    """``-w (1 - pt)^gamma log pt`` with ``pt = 1 - |t - p|``."""
     positive, negative, _ = sigmoid(prediction, PROBABILITIES)
     error, confidence, _ = error_and_confidence(positive, negative, target)
     logarithm = _log_confidence(prediction, confidence, PROBABILITIES)
@@ -70,6 +71,7 @@ def terms(prediction, target, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr
 
 @triton.jit
 def slope(prediction, target, coefficients, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+    """``± w ((1 - pt)^gamma / pt - gamma (1 - pt)^(gamma - 1) log pt) p'``."""
     positive, negative, by_prediction = sigmoid(prediction, PROBABILITIES)
     error, confidence, above = error_and_confidence(positive, negative, target)
     by_power = OPTIONS[0] * power(error, OPTIONS[0] - 1) * by_prediction

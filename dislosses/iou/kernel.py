@@ -12,6 +12,7 @@ from dislosses._pixel_loss.sigmoid import sigmoid
 
 @triton.jit
 def terms(prediction, target, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+    """Intersection ``p t`` and union ``p + t - p t``."""
     positive, _, _ = sigmoid(prediction, PROBABILITIES)
     intersection = positive * target
     return intersection, positive + target - intersection
@@ -19,12 +20,14 @@ def terms(prediction, target, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr
 
 @triton.jit
 def finish(sums, pixels, OPTIONS: tl.constexpr):
+    """``1 - (intersection + 1) / (union + 1)`` as one fraction, and its derivatives by intersection and union."""
     divisor = sums[1] + 1
     return (sums[1] - sums[0]) / divisor, (-1 / divisor, (sums[0] + 1) / (divisor * divisor))
 
 
 @triton.jit
 def slope(prediction, target, coefficients, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+    """``p' (a t + b (1 - t))`` with the derivatives a and b by intersection and union."""
     _, _, by_prediction = sigmoid(prediction, PROBABILITIES)
     return (coefficients[1] + (coefficients[0] - coefficients[1]) * target) * by_prediction
 

@@ -18,6 +18,7 @@ def _with_epsilon(confidence):
 
 @triton.jit
 def terms(prediction, target, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+    """``-w beta log pt`` and ``beta = (1 - pt)^gamma``, with ``pt = 1 - |t - p|``."""
     positive, negative, _ = sigmoid(prediction, PROBABILITIES)
     error, confidence, _ = error_and_confidence(positive, negative, target)
     beta = power(error, OPTIONS[0])
@@ -26,12 +27,14 @@ def terms(prediction, target, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr
 
 @triton.jit
 def finish(sums, pixels, OPTIONS: tl.constexpr):
+    """The ratio of both sums; its divisor is a constant to the gradient."""
     divisor = sums[1] + 1e-12
     return sums[0] / divisor, (1 / divisor,)
 
 
 @triton.jit
 def slope(prediction, target, coefficients, OPTIONS: tl.constexpr, PROBABILITIES: tl.constexpr):
+    """``± w (beta / pt - gamma (1 - pt)^(gamma - 1) log pt) p'``."""
     positive, negative, by_prediction = sigmoid(prediction, PROBABILITIES)
     error, confidence, above = error_and_confidence(positive, negative, target)
     confidence = _with_epsilon(confidence)

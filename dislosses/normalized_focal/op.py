@@ -48,8 +48,8 @@ def normalized_focal_loss(
         ignore_label: pixels with this target do not count; None: all count.
         reduction: "mean" or "sum" over the samples, or "none": (B,).
         input: "probabilities" if logits are probabilities in [0, 1] (the official ``from_sigmoid``).
-        max_mult: the most that a pixel's ``(1 - pt)^gamma`` may be after the multiplier ``pixels / sum((1 - pt)^gamma)``
-            of its sample; above 0. None: no limit, as RITM trains.
+        max_mult: the most that a pixel's ``(1 - pt)^gamma`` may be once it is multiplied by its sample's
+            ``pixels / sum((1 - pt)^gamma)``; above 0. None: no limit, as RITM trains.
         size_average: False multiplies a sample's loss by the number of its pixels that count.
         sample_weight: (B,), floating, a factor for each sample.
 
