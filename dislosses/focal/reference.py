@@ -21,7 +21,7 @@ def error_and_confidence(prediction: Prediction, target: Tensor) -> tuple[Tensor
 def weight(target: Tensor, options: Sequence[float]) -> Tensor | float:
     """That of positive pixels where ``t > 0.5``, that of negative ones elsewhere."""
     _, positive, negative = options
-    return positive if positive == negative else torch.where(target > 0.5, positive, negative)
+    return positive if positive == negative else torch.where(target > 0.5, target.new_full((), positive), negative)
 
 
 def terms(prediction: Prediction, target: Tensor, options: Sequence[float]) -> Terms:
@@ -40,7 +40,7 @@ def slope(prediction: Prediction, target: Tensor, coefficients: Terms, options: 
     gamma = options[0]
     error, confidence = error_and_confidence(prediction, target)
     by_logarithm = error**gamma * prediction.log_confidence_slope(confidence)
-    by_power = gamma * error ** (gamma - 1) * prediction.log_confidence(confidence) * prediction.slope
+    by_power = gamma * error ** (gamma - 1) * prediction.slope * prediction.log_confidence(confidence)
     return coefficients[0] * weight(target, options) * direction(prediction, target) * (by_logarithm - by_power)
 
 
