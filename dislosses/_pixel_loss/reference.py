@@ -18,8 +18,8 @@ _BLOCK = 64 * 1024
 
 def loss(formula: Formula, prediction: Tensor, target: Tensor, arguments: Arguments) -> Tensor:
     """The loss (B,) of samples (B, ...)."""
-    values = at_least_float32(prediction).flatten(1)
-    sums = _sums(formula, values, target.flatten(1), arguments)
+    values = at_least_float32(rows(prediction))
+    sums = _sums(formula, values, rows(target), arguments)
     return formula.finish(sums, values.shape[1], arguments.options)[0]
 
 
@@ -57,6 +57,11 @@ def terms_of_pixels(formula: Formula, prediction: Tensor, target: Tensor, argume
     kind, target, valid = _valid(values, target.to(values.dtype), arguments)
     terms = formula.terms(kind, target, arguments.options)
     return terms if valid is None else tuple(torch.where(valid, term, 0) for term in terms)
+
+
+def rows(samples: Tensor) -> Tensor:
+    """Samples (B, ...) as (B, N)."""
+    return samples.unsqueeze(-1).flatten(1)
 
 
 def _flat(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:

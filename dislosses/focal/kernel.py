@@ -29,7 +29,8 @@ def weight(target, OPTIONS: tl.constexpr):
     if OPTIONS[1] == OPTIONS[2]:
         return OPTIONS[1]
     else:
-        return tl.where(target > 0.5, OPTIONS[1], OPTIONS[2])
+        positive = tl.full(target.shape, OPTIONS[1], target.dtype)
+        return tl.where(target > 0.5, positive, OPTIONS[2])
 
 
 @triton.jit

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dislosses._pixel_loss.formula import Arguments, Formula, Prediction, Terms
-from dislosses._pixel_loss.reference import terms_of_pixels
+from dislosses._pixel_loss.reference import rows, terms_of_pixels
 from dislosses.focal.reference import direction, error_and_confidence, weight
 
 EPSILON = 1e-12
@@ -61,7 +61,7 @@ class Multiplied(NamedTuple):
 
 def multiplied(prediction: Tensor, target: Tensor, arguments: Arguments) -> Multiplied:
     """The pixels of samples (B, ...) with their multiplier."""
-    losses, beta = terms_of_pixels(FORMULA, prediction.flatten(1), target.flatten(1), arguments)
+    losses, beta = terms_of_pixels(FORMULA, rows(prediction), rows(target), arguments)
     multiplier = counted(target, arguments.ignore_label) / (beta.detach().sum(1) + EPSILON)
     return Multiplied(losses, beta * multiplier[:, None], multiplier)
 
@@ -78,4 +78,4 @@ def counted(target: Tensor, ignore_label: float | None) -> Tensor:
     """How many pixels of each sample (B, ...) count."""
     if ignore_label is None:
         return target.new_full((len(target),), target[:1].numel(), dtype=torch.int64)
-    return (target != ignore_label).flatten(1).sum(1)
+    return rows(target != ignore_label).sum(1)
