@@ -12,7 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from bench.measure import GPU, measure
-from bench.test_normalized_focal import BATCH, DTYPES, SIZE, Loss, inputs, kept_for_backward
+from bench.test_pixel_losses import BATCH, DTYPES, SIZE, Loss, inputs, kept_for_backward
 from dislosses import laplacian_boundary_loss
 from dislosses.laplacian_boundary.reference import laplacian_boundary
 

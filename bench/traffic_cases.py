@@ -11,7 +11,7 @@ from rich.table import Table
 from torch import Tensor
 
 import dislosses
-from bench import test_normalized_focal, test_orthogonality
+from bench import test_orthogonality, test_pixel_losses
 from bench.traffic import Arguments, Operation, Traffic, count
 from bench.traffic_compiled import VERSION, count_compiled
 from dismodels import create_model
@@ -62,7 +62,7 @@ def weights() -> tuple[list[Tensor]]:
 
 
 CASES = [
-    Case("normalized_focal", dislosses.normalized_focal_loss, test_normalized_focal.published, logits_and_target),
+    *(Case(name, ours, published, logits_and_target) for name, (ours, published) in test_pixel_losses.LOSSES.items()),
     Case("orthogonality of 119 weights", dislosses.orthogonality_loss, test_orthogonality.published, weights),
 ]
 

@@ -1,7 +1,7 @@
 """``python -m bench.tune normalized_focal``: rows of a kernel's launch table for the GPU at hand.
 
 Every cut into blocks is timed, forward and backward, for each size class; the fastest are printed as a row of
-``BLOCKS`` in the op's ``kernel.py``, where a person puts them.
+``BLOCKS`` in the ``kernel.py`` of the op, or of what several ops share, where a person puts them.
 """
 
 from __future__ import annotations
@@ -11,28 +11,38 @@ from collections.abc import Callable
 from itertools import product
 
 import torch
+from torch import Tensor
 from torch.utils.benchmark import Timer
 
 from dislayers._runtime.launch import Blocks, architecture
-from dislosses import feature_sync_loss, laplacian_boundary_loss, normalized_focal_loss
+from dislosses import (
+    bce_iou_loss,
+    bce_loss,
+    feature_sync_loss,
+    focal_loss,
+    iou_loss,
+    laplacian_boundary_loss,
+    normalized_focal_loss,
+)
+from dislosses._pixel_loss import kernel as pixel_loss
 from dislosses.feature_sync import kernel as feature_sync
 from dislosses.laplacian_boundary import kernel as laplacian_boundary
-from dislosses.normalized_focal import kernel as normalized_focal
 
 CANDIDATES = [Blocks(elements, warps) for elements, warps in product((1024, 2048, 4096, 8192), (1, 4, 8))]
 SIDES = (512, 1024, 2048)
 
-
-def normalized_focal_step(side: int, device: torch.device) -> Callable[[], object]:
-    logits = torch.randn(1, 1, side, side, device=device, dtype=torch.bfloat16, requires_grad=True)
-    target = torch.rand(1, 1, side, side, device=device) > 0.5
-    return lambda: torch.autograd.grad(normalized_focal_loss(logits, target), logits)
+Step = Callable[[int, torch.device], Callable[[], object]]
 
 
-def laplacian_boundary_step(side: int, device: torch.device) -> Callable[[], object]:
-    logits = torch.randn(1, 1, side, side, device=device, dtype=torch.bfloat16, requires_grad=True)
-    target = torch.rand(1, 1, side, side, device=device) > 0.5
-    return lambda: torch.autograd.grad(laplacian_boundary_loss(logits, target), logits)
+def step_of(loss: Callable[[Tensor, Tensor], Tensor]) -> Step:
+    """Forward and backward of a loss of logits."""
+
+    def make_step(side: int, device: torch.device) -> Callable[[], object]:
+        logits = torch.randn(1, 1, side, side, device=device, dtype=torch.bfloat16, requires_grad=True)
+        target = torch.rand(1, 1, side, side, device=device) > 0.5
+        return lambda: torch.autograd.grad(loss(logits, target), logits)
+
+    return make_step
 
 
 def feature_sync_step(side: int, device: torch.device) -> Callable[[], object]:
@@ -44,8 +54,12 @@ def feature_sync_step(side: int, device: torch.device) -> Callable[[], object]:
 
 
 STEPS = {
-    "normalized_focal": (normalized_focal, normalized_focal_step),
-    "laplacian_boundary": (laplacian_boundary, laplacian_boundary_step),
+    "bce": (pixel_loss, step_of(bce_loss)),
+    "iou": (pixel_loss, step_of(iou_loss)),
+    "bce_iou": (pixel_loss, step_of(bce_iou_loss)),
+    "focal": (pixel_loss, step_of(focal_loss)),
+    "normalized_focal": (pixel_loss, step_of(normalized_focal_loss)),
+    "laplacian_boundary": (laplacian_boundary, step_of(laplacian_boundary_loss)),
     "feature_sync": (feature_sync, feature_sync_step),
 }
 

@@ -52,8 +52,8 @@ def focal_loss(
             input is unknown.
 
     Numerics:
-        Computed in float32, also from half precision; deterministic; no epsilon: right for logits up to 1e37,
-        with soft labels nearer to 0 or 1 than the smallest float32 taken as hard. An infinite logit on the wrong side gives
+        Computed in float32, also from half precision; deterministic; no epsilon: right for logits up to 1e37, with soft
+        labels nearer to 0 or 1 than the smallest float32 taken as hard. An infinite logit on the wrong side gives
         infinity, and NaN as its gradient. A logarithm of a probability is at least -100, and its gradient of bounded
         size, as in PyTorch's ``binary_cross_entropy``. NaN gives NaN. Backward keeps the inputs and one number a
         sample.

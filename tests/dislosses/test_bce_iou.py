@@ -12,7 +12,9 @@ from tests.dislosses.pixels import IGNORED, numbers, proofs, samples
 
 def definition(logits: Tensor, target: Tensor, ignore_label: float, **weights: float) -> Tensor:
     iou = test_iou.definition(logits, target, "none", ignore_label)
-    return weights["bce_weight"] * test_bce.definition(logits, target, ignore_label) + weights["iou_weight"] * iou.mean()
+    return (
+        weights["bce_weight"] * test_bce.definition(logits, target, ignore_label) + weights["iou_weight"] * iou.mean()
+    )
 
 
 test_bce_iou = proofs(

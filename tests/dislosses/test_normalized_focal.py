@@ -12,9 +12,7 @@ from dislosses._pixel_loss.formula import Arguments
 from dislosses._pixel_loss.reference import loss as loss_of_samples
 from dislosses._pixel_loss.reference import terms_of_pixels
 from dislosses.normalized_focal.reference import FORMULA
-from tests.harness import Op, check_op
-
-IGNORED = -1
+from tests.dislosses.pixels import IGNORED, proofs, samples
 
 
 def reference_loss(
@@ -29,43 +27,12 @@ def numerator(logits: Tensor, target: Tensor, alpha: float, reduction: str) -> T
     return terms_of_pixels(FORMULA, logits, target, Arguments((2.0, alpha, 1 - alpha), IGNORED))[0].flatten(1).sum(1)
 
 
-def make_inputs(
-    shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    logits = (torch.randn(shape, generator=generator) * 5).to(dtype)
-    target = torch.rand(shape, generator=generator, dtype=torch.float32).bfloat16()
-    target = torch.where(target < 0.4, 0, torch.where(target < 0.8, 1, target))
-    target[torch.rand(shape, generator=generator) > 0.9] = IGNORED
-    target[:1, :, :2] = IGNORED
-    return (logits, target.to(dtype)), {"alpha": 0.3, "reduction": "none"}
-
-
-def loss_of(**arguments: Any) -> Tensor:
-    return normalized_focal_loss(**{"logits": torch.zeros(2, 3), "target": torch.zeros(2, 3), **arguments})
-
-
-test_normalized_focal = check_op(
-    Op(
-        function=normalized_focal_loss,
-        reference=reference_loss,
-        make_inputs=make_inputs,
-        overload=torch.ops.dislosses.normalized_focal.default,
-        overload_arguments=lambda logits, target, **_: ((logits, target, (2.0, 0.3, 0.7), float(IGNORED), False), {}),
-        # Half precision arrives rounded in the gradient; what is below its smallest number is lost.
-        tolerances={torch.float32: (2e-5, 1e-6), torch.bfloat16: (8e-3, 1e-5), torch.float16: (1e-3, 1e-6)},
-        differentiable=[0],
-        gradcheck=numerator,
-        like_first=False,
-        errors=[
-            (lambda: loss_of(logits=torch.zeros(2, 3, dtype=torch.int64)), TypeError, "logits must be a floating"),
-            (lambda: loss_of(target=torch.zeros(2, 3, dtype=torch.complex64)), TypeError, "target must be a bool"),
-            (lambda: loss_of(target=torch.zeros(2, 4)), ValueError, r"target must have the shape .*\(2, 4\)"),
-            (lambda: loss_of(logits=torch.tensor(0.0), target=torch.tensor(0.0)), ValueError, "batch dimension"),
-            (lambda: loss_of(alpha=1.5), ValueError, r"alpha must be in \[0, 1\], got 1.5"),
-            (lambda: loss_of(gamma=-1), ValueError, r"gamma must be in \[0, inf\], got -1"),
-            (lambda: loss_of(reduction="max"), ValueError, "reduction must be one of mean, sum, none, got 'max'"),
-        ],
-    )
+test_normalized_focal = proofs(
+    normalized_focal_loss,
+    reference_loss,
+    Arguments((2.0, 0.3, 0.7), IGNORED),
+    {"alpha": 0.3, "reduction": "none"},
+    gradcheck=numerator,
 )
 
 
@@ -93,14 +60,6 @@ def loop(
     return multiplier * sum(terms) / (valid + eps), multiplier
 
 
-def samples(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Hard labels, soft labels, ignored pixels, and a last sample that is ignored whole."""
-    (logits, target), _ = make_inputs((4, 1, 6, 7), dtype, torch.Generator().manual_seed(3))
-    target[0] = (target[0] > 0.5).to(dtype)
-    target[3] = IGNORED
-    return logits, target
-
-
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0, 2.5])
 @pytest.mark.parametrize("alpha", [0.5, 0.2])
 def test_values_of_the_loop(alpha: float, gamma: float) -> None:
@@ -110,7 +69,7 @@ def test_values_of_the_loop(alpha: float, gamma: float) -> None:
     ]
     losses = normalized_focal_loss(logits, target, alpha, gamma, IGNORED, "none")
     torch.testing.assert_close(losses.double(), torch.tensor(expected, dtype=torch.float64), rtol=2e-6, atol=1e-9)
-    assert losses[3] == 0
+    assert losses[2] == 0
 
 
 @pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0, 2.5])
@@ -141,43 +100,84 @@ def test_wrong_and_certain_logits_are_as_in_float64() -> None:
         assert gradient.item() == pytest.approx(right.item(), rel=1e-4, abs=1e-12)
 
 
-def test_backward_keeps_the_inputs_and_a_number_a_sample() -> None:
-    (logits, target), _ = make_inputs((3, 1, 33, 40), torch.float32, torch.Generator().manual_seed(0))
+def official(logits: Tensor, target: Tensor, max_mult: float | None, size_average: bool) -> tuple[list[float], Any]:
+    """Each sample's loss by the specification, and its (multiplier, largest weight, has ignored pixels)."""
+    losses, statistics = [], []
+    for x, t in zip(logits.flatten(1).tolist(), target.flatten(1).tolist(), strict=True):
+        valid = [label != IGNORED for label in t]
+        pt = [1 - abs(b - 1 / (1 + math.exp(-a))) if v else 1 for a, b, v in zip(x, t, valid, strict=True)]
+        multiplier = sum(valid) / (sum((1 - p) ** 2 for p in pt) + 1e-12)
+        weights = [min(multiplier * (1 - p) ** 2, max_mult or math.inf) for p in pt]
+        terms = [-(0.3 if b > 0.5 else 0.7) * w * math.log(p) for b, w, p in zip(t, weights, pt, strict=True)]
+        losses.append(sum(terms) / (sum(valid) + 1e-12 if size_average else 1))
+        statistics.append((multiplier, max(weights), not all(valid)))
+    return losses, statistics
+
+
+@pytest.mark.parametrize("max_mult", [None, 0.5, 3.0, 1e9])
+@pytest.mark.parametrize("size_average", [True, False])
+@pytest.mark.parametrize("input", ["logits", "probabilities"])
+def test_options_of_the_official_code(max_mult: float | None, size_average: bool, input: str) -> None:
+    logits, target = samples(torch.float64)
+    expected, _ = official(logits, target, max_mult, size_average)
+    predictions = logits if input == "logits" else logits.sigmoid()
+    options: dict[str, Any] = {"max_mult": max_mult, "size_average": size_average, "input": input}
+    losses = normalized_focal_loss(predictions, target, 0.3, reduction="none", **options)
+    assert losses.tolist() == pytest.approx(expected, rel=1e-7, abs=1e-12)
+
+
+def test_a_limit_stops_the_gradient_of_the_weights_above_it() -> None:
+    logits, target = samples(torch.float64)
     logits.requires_grad_()
-    kept: list[Tensor] = []
-
-    def pack(tensor: Tensor) -> Tensor:
-        kept.append(tensor)
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        normalized_focal_loss(logits, target)
-    inputs = {logits.data_ptr(), target.data_ptr()}
-    assert all(x.data_ptr() in inputs or x.numel() <= 3 for x in kept)
-    assert inputs <= {x.data_ptr() for x in kept}
+    positive, valid = logits.sigmoid(), target != IGNORED
+    pt = torch.where(valid, 1 - (target - positive).abs(), 1)
+    beta, count = (1 - pt) ** 2, valid.sum((1, 2, 3), keepdim=True)
+    weights = (beta * (count / (beta.sum((1, 2, 3), keepdim=True) + 1e-12)).detach()).clamp_max(1.5)
+    plain = (-0.5 * weights * pt.log()).sum((1, 2, 3)) / (count.flatten() + 1e-12)
+    loss = normalized_focal_loss(logits, target, reduction="none", max_mult=1.5)
+    torch.testing.assert_close(loss, plain)
+    torch.testing.assert_close(torch.autograd.grad(loss.sum(), logits), torch.autograd.grad(plain.sum(), logits))
 
 
-@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int8, torch.int64, torch.float16])
-def test_labels_of_any_dtype(dtype: torch.dtype) -> None:
-    logits = torch.randn(2, 1, 9, 9)
-    target = torch.rand(2, 1, 9, 9) > 0.5
-    torch.testing.assert_close(
-        normalized_focal_loss(logits, target.to(dtype)), normalized_focal_loss(logits, target.float())
-    )
+@pytest.mark.parametrize("max_mult", [None, 1.5])
+def test_running_statistics(max_mult: float | None) -> None:
+    module = NormalizedFocalLoss(max_mult=max_mult, track_statistics=True)
+    logits, target = samples(torch.float32)
+    k_sum = m_max = 0.0
+    for _ in range(2):
+        module(logits, target)
+        _, statistics = official(logits, target, max_mult, size_average=True)
+        whole = [multiplier for multiplier, _, has_ignored in statistics if not has_ignored]
+        assert len(whole) == 1
+        k_sum = 0.9 * k_sum + 0.1 * sum(whole) / len(whole)
+        m_max = 0.8 * m_max + 0.2 * sum(largest for _, largest, _ in statistics) / len(statistics)
+        assert module.k_sum.item() == pytest.approx(k_sum, rel=1e-5)
+        assert module.m_max.item() == pytest.approx(m_max, rel=1e-5)
+    before = module.state_dict()
+    module(logits[1:], target[1:])
+    module(logits[:0], target[:0])
+    assert module.state_dict() == before
 
 
-def test_several_blocks_a_sample_and_several_samples_a_block() -> None:
-    for shape in [(2, 1, 390, 391), (40, 1, 5, 9)]:
-        logits, target = torch.randn(shape, requires_grad=True), (torch.rand(shape) > 0.5).float()
-        exact = logits.detach().double().requires_grad_()
-        normalized_focal_loss(logits, target).backward()
-        reference_loss(exact, target).backward()
-        assert logits.grad is not None
-        assert exact.grad is not None
-        torch.testing.assert_close(logits.grad.double(), exact.grad, rtol=1e-4, atol=1e-9)
+def test_statistics_are_off_unless_asked_for() -> None:
+    assert not NormalizedFocalLoss().state_dict()
 
 
-def test_module_is_the_function() -> None:
-    logits, target = torch.randn(2, 1, 4, 4), torch.rand(2, 1, 4, 4)
-    module = NormalizedFocalLoss(alpha=0.2, gamma=1.5, ignore_label=0.5, reduction="sum")
-    assert module(logits, target) == normalized_focal_loss(logits, target, 0.2, 1.5, 0.5, "sum")
+def test_statistics_compile() -> None:
+    eager, compiled = (NormalizedFocalLoss(track_statistics=True) for _ in range(2))
+    logits, target = samples(torch.float32)
+    expected = eager(logits, target)
+    torch.testing.assert_close(torch.compile(compiled, fullgraph=True, backend="aot_eager")(logits, target), expected)
+    torch.testing.assert_close(compiled.state_dict(), eager.state_dict())
+
+
+def test_limits_are_above_0() -> None:
+    with pytest.raises(ValueError, match="max_mult must be above 0, or None for no limit, got 0"):
+        NormalizedFocalLoss(max_mult=0)
+
+
+def test_alpha_and_gamma_out_of_range() -> None:
+    with pytest.raises(ValueError, match=r"alpha must be in \[0, 1\], got 1.5"):
+        normalized_focal_loss(torch.zeros(1, 1), torch.zeros(1, 1), 1.5)
+    with pytest.raises(ValueError, match=r"gamma must be in \[0, inf\], got -1"):
+        normalized_focal_loss(torch.zeros(1, 1), torch.zeros(1, 1), gamma=-1)

@@ -1,4 +1,4 @@
-"""What holds for every loss over pixels: ignored and NaN pixels, weights, dtypes, layouts, what backward keeps, modules."""
+"""What holds for every loss over pixels: ignored pixels, NaN, weights, dtypes, layouts, memory, modules."""
 
 from __future__ import annotations
 
