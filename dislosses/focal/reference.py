@@ -21,7 +21,10 @@ def error_and_confidence(prediction: Prediction, target: Tensor) -> tuple[Tensor
 def weight(target: Tensor, options: Sequence[float]) -> Tensor | float:
     """That of positive pixels where ``t > 0.5``, that of negative ones elsewhere."""
     _, positive, negative = options
-    return positive if positive == negative else torch.where(target > 0.5, target.new_full((), positive), negative)
+    if positive == negative:
+        return positive
+    # On a CPU a choice between numbers that depends on a bool tensor takes ten times as long.
+    return (target - 0.5).sign().clamp_min(0) * (positive - negative) + negative
 
 
 def terms(prediction: Prediction, target: Tensor, options: Sequence[float]) -> Terms:
