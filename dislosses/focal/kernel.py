@@ -88,7 +88,7 @@ AHEAD_OF_TIME = ahead_of_time(
     "focal",
     FORMULA,
     {
-        ("forward", "fp32", "fp32"): 30,
+        ("forward", "fp32", "fp32"): 32,
         ("forward", "bf16", "u8"): 33,
         ("backward", "fp32", "fp32"): 42,
         ("backward", "bf16", "u8"): 46,

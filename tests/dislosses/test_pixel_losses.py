@@ -113,6 +113,17 @@ def test_probabilities_of_logits_are_the_logits(name: str, reduction: str) -> No
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-10)
 
 
+@pytest.mark.parametrize("name", ["bce", "iou", "bce_iou", "focal"])
+@every_input
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_gradient_is_the_derivative(name: str, input: str, reduction: str) -> None:
+    loss, _, options = LOSSES[name]
+    logits, target = pixels(torch.float64)
+    logits = (logits if input == "logits" else 0.05 + 0.9 * torch.rand_like(logits)).requires_grad_()
+    keywords = {**options, "input": input, "reduction": reduction, "ignore_label": IGNORED}
+    assert torch.autograd.gradcheck(lambda x: loss(x, target, **keywords), logits, fast_mode=True)
+
+
 @every_loss
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_each_sample_has_its_weight(name: str, reduction: str) -> None:
