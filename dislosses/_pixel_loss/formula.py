@@ -23,7 +23,21 @@ class Logits:
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
-        self.positive, self.negative = values.sigmoid(), (-values).sigmoid()
+        self._positive: Tensor | None = None
+        self._negative: Tensor | None = None
+
+    # Computed when first asked for; torch.compile cannot trace functools.cached_property.
+    @property
+    def positive(self) -> Tensor:
+        if self._positive is None:
+            self._positive = self.values.sigmoid()
+        return self._positive
+
+    @property
+    def negative(self) -> Tensor:
+        if self._negative is None:
+            self._negative = (-self.values).sigmoid()
+        return self._negative
 
     @property
     def slope(self) -> Tensor:

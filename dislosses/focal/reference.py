@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dislosses._pixel_loss.formula import Formula, Prediction, Terms
+from dislosses.bce.reference import finish
 
 
 def error_and_confidence(prediction: Prediction, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,11 +32,6 @@ def terms(prediction: Prediction, target: Tensor, options: Sequence[float]) -> T
     """``-w (1 - pt)^gamma log pt`` with ``pt = 1 - |t - p|``."""
     error, confidence = error_and_confidence(prediction, target)
     return (-weight(target, options) * error ** options[0] * prediction.log_confidence(confidence),)
-
-
-def finish(sums: Terms, pixels: int, options: Sequence[float]) -> tuple[Tensor, Terms]:
-    """The mean over all pixels, those that do not count included."""
-    return sums[0] / pixels, (torch.full_like(sums[0], 1 / max(pixels, 1)),)
 
 
 def slope(prediction: Prediction, target: Tensor, coefficients: Terms, options: Sequence[float]) -> Tensor:
