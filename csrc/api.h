@@ -8,6 +8,7 @@
 #include "contours.h"
 #include "human_correction_effort.h"
 #include "morphology.h"
+#include "pixel_loss.h"
 #include "skeletonize.h"
 #include "weighted_f_measure.h"
 #include "laplacian_boundary.h"
@@ -35,6 +36,9 @@ void weighted_f_measure_cpu(const WeightedF& task, int64_t threads, int instruct
 void laplacian_boundary_cpu(const BoundaryLoss& task, int64_t threads, int instruction_set);
 
 void laplacian_boundary_backward_cpu(const BoundaryGradient& task, int64_t threads, int instruction_set);
+
+void pixel_loss_cpu(const PixelSums& task, int64_t threads, int instruction_set);
+void pixel_loss_backward_cpu(const PixelSlopes& task, int64_t threads, int instruction_set);
 
 // Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. The
 // text of the error, or null.

@@ -7,6 +7,7 @@
 // of a loop over pixels, in a function that is FLATTENED, and leaves out what a formula does not use.
 #pragma once
 
+#include "pixel_formulas.h"
 #include "transcendental.simd.h"
 
 // Takes into a function all that it calls: a loop with calls does not become vectors.
@@ -109,6 +110,70 @@ struct BceIou {
                Iou::slope(prediction, target, coefficients + Bce::coefficients, options);
     }
 };
+
+// What the prediction is wrong by. Neither difference cancels where a probability is near 0 or 1.
+struct Error {
+    float size, confidence, direction;  // |t - p|, 1 - |t - p|, and 1 where p > t, else -1
+
+    template <typename Prediction>
+    Error(const Prediction& prediction, float target) {
+        const float rest = 1.0f - target, above = prediction.positive - target, below = prediction.negative - rest;
+        const float to_background = prediction.positive + rest, to_foreground = prediction.negative + target;
+        size = at_least(above < below ? below : above, smallest_normal);
+        confidence = to_background < to_foreground ? to_background : to_foreground;
+        direction = prediction.positive > target ? 1.0f : -1.0f;
+    }
+};
+
+// The sum of weighted terms and the sum of weights; options alpha and gamma.
+template <bool gamma_is_2>
+struct NormalizedFocal {
+    static constexpr int sums = 2, coefficients = 1;
+
+    template <typename Prediction>
+    static void terms(const Prediction& prediction, float target, const float* options, float* sum) {
+        const Error error(prediction, target);
+        const float beta = power(error.size, options[1]);
+        sum[0] = -weight(target, options[0]) * beta * logarithm(certainty(error));
+        sum[1] = beta;
+    }
+
+    // beta is a constant where it divides.
+    template <typename Prediction>
+    static float slope(const Prediction& prediction, float target, const float* coefficients, const float* options) {
+        const Error error(prediction, target);
+        const float gamma = options[1], certain = certainty(error), less = lower_power(error.size, gamma);
+        const float by_error = less * error.size / certain - gamma * less * logarithm(certain);
+        return coefficients[0] * weight(target, options[0]) * by_error * error.direction * prediction.slope;
+    }
+
+  private:
+    static float power(float x, float gamma) {
+        if constexpr (gamma_is_2) return x * x;
+        return dislayers::power(x, gamma);
+    }
+
+    static float lower_power(float x, float gamma) {
+        if constexpr (gamma_is_2) return x;
+        return dislayers::power(x, gamma - 1.0f);
+    }
+
+    static float weight(float target, float alpha) { return target > 0.5f ? alpha : 1.0f - alpha; }
+    static float certainty(const Error& error) { return at_most(error.confidence + 1e-12f, 1.0f); }
+};
+
+// Calls run(a value of the formula's type).
+template <typename Run>
+void with_formula(Formula formula, const float* options, const Run& run) {
+    switch (formula) {
+        case Formula::bce: return run(Bce());
+        case Formula::iou: return run(Iou());
+        case Formula::bce_iou: return run(BceIou());
+        case Formula::focal: return;
+        case Formula::normalized_focal:
+            return options[1] == 2 ? run(NormalizedFocal<true>()) : run(NormalizedFocal<false>());
+    }
+}
 
 }  // namespace
 }  // namespace dislayers
