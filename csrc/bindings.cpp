@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -108,6 +109,32 @@ Boundary boundary(uintptr_t values, Strides value_strides, uintptr_t target, int
     expect(bytes_of_a_target == 1 || bytes_of_a_target == 4, "bytes_of_a_target must be 1 (uint8) or 4 (float32)");
     return {predictions(values, 4, value_strides), predictions(target, bytes_of_a_target, target_strides), planes,
             height, width, logits, absolute, cross};
+Formula formula_named(const std::string& name) {
+    for (size_t i = 0; i < std::size(formula_shapes); ++i)
+        if (name == formula_shapes[i].name) return static_cast<Formula>(i);
+    throw std::invalid_argument("formula must be one of pixel_formulas()");
+}
+
+std::vector<std::string> pixel_formulas() {
+    std::vector<std::string> names;
+    for (const FormulaShape& shape : formula_shapes) names.push_back(shape.name);
+    return names;
+}
+
+PixelLoss pixel_loss(const std::string& formula, bool probabilities, const std::vector<float>& options,
+                     float ignore_label, uintptr_t prediction, int64_t prediction_stride, uintptr_t target,
+                     int64_t bytes_of_a_target, int64_t target_stride, std::pair<int64_t, int64_t> size) {
+    expect(bytes_of_a_target == 1 || bytes_of_a_target == 4, "bytes_of_a_target must be 1 (uint8) or 4 (float32)");
+    const auto [batch, pixels] = size;
+    expect(batch > 0 && pixels > 0, "size must be that of at least one sample of at least one pixel");
+    expect(batch <= most_pixels / pixels, "size must have at most 2^40 pixels");
+    PixelLoss loss = {formula_named(formula), probabilities, {}, ignore_label, required<const float>(prediction),
+                      required<const void>(target), bytes_of_a_target == 1, prediction_stride, target_stride, batch,
+                      pixels};
+    const auto expected = static_cast<size_t>(formula_shapes[static_cast<int>(loss.formula)].options);
+    expect(options.size() == expected, "options must be as many as the formula has");
+    std::copy(options.begin(), options.end(), loss.options);
+    return loss;
 }
 
 int best() { return static_cast<int>(best_instruction_set()); }
@@ -276,6 +303,34 @@ PYBIND11_MODULE(_C, module) {
         },
         "pred"_a, "bytes_of_a_value"_a, "pred_strides"_a, "gt"_a, "gt_strides"_a, "range"_a, "beta_squared"_a,
         "scores"_a, "size"_a, "threads"_a, "instruction_set"_a);
+    module.def("pixel_formulas", &pixel_formulas, "Names of the losses that pixel_loss_cpu knows.");
+    module.def(
+        "pixel_loss_cpu",
+        [](const std::string& formula, bool probabilities, const std::vector<float>& options, float ignore_label,
+           uintptr_t prediction, int64_t prediction_stride, uintptr_t target, int64_t bytes_of_a_target,
+           int64_t target_stride, std::pair<int64_t, int64_t> size, uintptr_t sums, int64_t threads,
+           int instruction_set) {
+            const PixelSums task = {pixel_loss(formula, probabilities, options, ignore_label, prediction,
+                                               prediction_stride, target, bytes_of_a_target, target_stride, size),
+                                    required<double>(sums)};
+            run(pixel_loss_cpu, task, threads, instruction_set);
+        },
+        "formula"_a, "probabilities"_a, "options"_a, "ignore_label"_a, "prediction"_a, "prediction_stride"_a,
+        "target"_a, "bytes_of_a_target"_a, "target_stride"_a, "size"_a, "sums"_a, "threads"_a, "instruction_set"_a);
+    module.def(
+        "pixel_loss_backward_cpu",
+        [](const std::string& formula, bool probabilities, const std::vector<float>& options, float ignore_label,
+           uintptr_t prediction, int64_t prediction_stride, uintptr_t target, int64_t bytes_of_a_target,
+           int64_t target_stride, std::pair<int64_t, int64_t> size, uintptr_t coefficients, uintptr_t slopes,
+           int64_t slopes_stride, int64_t threads, int instruction_set) {
+            const PixelSlopes task = {pixel_loss(formula, probabilities, options, ignore_label, prediction,
+                                                 prediction_stride, target, bytes_of_a_target, target_stride, size),
+                                      required<const float>(coefficients), required<float>(slopes), slopes_stride};
+            run(pixel_loss_backward_cpu, task, threads, instruction_set);
+        },
+        "formula"_a, "probabilities"_a, "options"_a, "ignore_label"_a, "prediction"_a, "prediction_stride"_a,
+        "target"_a, "bytes_of_a_target"_a, "target_stride"_a, "size"_a, "coefficients"_a, "slopes"_a,
+        "slopes_stride"_a, "threads"_a, "instruction_set"_a);
 #if defined(DISLAYERS_CUDA)
     module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
     module.def(

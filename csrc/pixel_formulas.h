@@ -11,8 +11,8 @@ struct FormulaShape {
     int options, sums, coefficients;
 };
 constexpr FormulaShape formula_shapes[] = {
-    {"bce", 0, 1, 1}, {"iou", 0, 2, 2}, {"bce_iou", 2, 3, 3}, {"focal", 2, 1, 1}, {"normalized_focal", 2, 2, 1},
+    {"bce", 0, 1, 1}, {"iou", 0, 2, 2}, {"bce_iou", 2, 3, 3}, {"focal", 3, 1, 1}, {"normalized_focal", 3, 2, 1},
 };
-constexpr int most_sums = 3, most_options = 2;
+constexpr int most_sums = 3, most_options = 3;
 
 }  // namespace dislayers

@@ -20,16 +20,12 @@
 namespace dislayers {
 namespace {
 
-// log x, at least -100; right for the smallest numbers also, and NaN below 0.
+// log x, at least -100; right for the smallest numbers also.
 float limited_logarithm(float x) {
     const bool tiny = x < smallest_normal;
     const float scaled = tiny ? x * 1.2676506e30f : x, shift = tiny ? 69.314718f : 0.0f;  // 2^100 and its logarithm
-    const float found = at_least(logarithm(scaled) - shift, -100.0f);
-    return x < 0 ? __builtin_nanf("") : found;
+    return at_least(logarithm(scaled) - shift, -100.0f);
 }
-
-// base^exponent of a positive base.
-float power(float base, float exponent) { return exponential(exponent * logarithm(base)); }
 
 // Predictions through a sigmoid, without cancellation where it is near 0 or 1.
 struct Logits {
@@ -48,6 +44,14 @@ struct Logits {
     }
 
     float cross_entropy_slope(float target) const { return positive - target; }
+
+    // The logarithm of 1 - |t - p|, which exponential() holds up where the prediction is certain and wrong.
+    float log_confidence(float confidence) const {
+        return confidence < 1.3e-38f ? -absolute(value) : logarithm(confidence);
+    }
+
+    // The derivative of that logarithm by the prediction, without sign.
+    float log_confidence_slope(float confidence) const { return slope / confidence; }
 };
 
 // Predictions that are probabilities.
@@ -63,6 +67,9 @@ struct Probabilities {
     float cross_entropy_slope(float target) const {
         return (positive - target) / at_least(positive * negative, 1e-12f);
     }
+
+    float log_confidence(float confidence) const { return limited_logarithm(confidence); }
+    float log_confidence_slope(float confidence) const { return 1.0f / at_least(confidence, 1e-12f); }
 };
 
 struct Bce {
@@ -113,7 +120,7 @@ struct BceIou {
 
 // What the prediction is wrong by. Neither difference cancels where a probability is near 0 or 1.
 struct Error {
-    float size, confidence, direction;  // |t - p|, 1 - |t - p|, and 1 where p > t, else -1
+    float size, confidence, direction;  // |t - p|, 1 - |t - p|, the sign of p - t
 
     template <typename Prediction>
     Error(const Prediction& prediction, float target) {
@@ -121,44 +128,71 @@ struct Error {
         const float to_background = prediction.positive + rest, to_foreground = prediction.negative + target;
         size = at_least(above < below ? below : above, smallest_normal);
         confidence = to_background < to_foreground ? to_background : to_foreground;
-        direction = prediction.positive > target ? 1.0f : -1.0f;
+        direction = above > below ? 1.0f : -1.0f;
     }
 };
 
-// The sum of weighted terms and the sum of weights; options alpha and gamma.
+// What focal losses share; options are gamma and the weights of positive and of negative pixels.
 template <bool gamma_is_2>
-struct NormalizedFocal {
-    static constexpr int sums = 2, coefficients = 1;
+struct Focus {
+    // Of a positive number: to the power of gamma, and to that of gamma - 1.
+    static float power(float x, const float* options) {
+        if constexpr (gamma_is_2) return x * x;
+        return exponential(options[0] * logarithm(x));
+    }
+
+    static float lower_power(float x, const float* options) {
+        if constexpr (gamma_is_2) return x;
+        return exponential((options[0] - 1.0f) * logarithm(x));
+    }
+
+    static float weight(float target, const float* options) { return target > 0.5f ? options[1] : options[2]; }
+};
+
+template <bool gamma_is_2>
+struct Focal : Focus<gamma_is_2> {
+    static constexpr int sums = 1, coefficients = 1;
+    using Focus<gamma_is_2>::power, Focus<gamma_is_2>::lower_power, Focus<gamma_is_2>::weight;
 
     template <typename Prediction>
     static void terms(const Prediction& prediction, float target, const float* options, float* sum) {
         const Error error(prediction, target);
-        const float beta = power(error.size, options[1]);
-        sum[0] = -weight(target, options[0]) * beta * logarithm(certainty(error));
-        sum[1] = beta;
+        sum[0] = -weight(target, options) * power(error.size, options) * prediction.log_confidence(error.confidence);
     }
 
-    // beta is a constant where it divides.
     template <typename Prediction>
     static float slope(const Prediction& prediction, float target, const float* coefficients, const float* options) {
         const Error error(prediction, target);
-        const float gamma = options[1], certain = certainty(error), less = lower_power(error.size, gamma);
-        const float by_error = less * error.size / certain - gamma * less * logarithm(certain);
-        return coefficients[0] * weight(target, options[0]) * by_error * error.direction * prediction.slope;
+        const float lower = lower_power(error.size, options);
+        const float by_logarithm = lower * error.size * prediction.log_confidence_slope(error.confidence);
+        const float by_power = options[0] * lower * prediction.log_confidence(error.confidence) * prediction.slope;
+        return coefficients[0] * weight(target, options) * error.direction * (by_logarithm - by_power);
+    }
+};
+
+// The sum of weighted terms and the sum of what they are weighted by, which is a constant where it divides.
+template <bool gamma_is_2>
+struct NormalizedFocal : Focus<gamma_is_2> {
+    static constexpr int sums = 2, coefficients = 1;
+    using Focus<gamma_is_2>::power, Focus<gamma_is_2>::lower_power, Focus<gamma_is_2>::weight;
+
+    template <typename Prediction>
+    static void terms(const Prediction& prediction, float target, const float* options, float* sum) {
+        const Error error(prediction, target);
+        const float beta = power(error.size, options);
+        sum[0] = -weight(target, options) * beta * logarithm(certainty(error));
+        sum[1] = beta;
+    }
+
+    template <typename Prediction>
+    static float slope(const Prediction& prediction, float target, const float* coefficients, const float* options) {
+        const Error error(prediction, target);
+        const float lower = lower_power(error.size, options), certain = certainty(error);
+        const float by_error = lower * error.size / certain - options[0] * lower * logarithm(certain);
+        return coefficients[0] * weight(target, options) * error.direction * by_error * prediction.slope;
     }
 
   private:
-    static float power(float x, float gamma) {
-        if constexpr (gamma_is_2) return x * x;
-        return dislayers::power(x, gamma);
-    }
-
-    static float lower_power(float x, float gamma) {
-        if constexpr (gamma_is_2) return x;
-        return dislayers::power(x, gamma - 1.0f);
-    }
-
-    static float weight(float target, float alpha) { return target > 0.5f ? alpha : 1.0f - alpha; }
     static float certainty(const Error& error) { return at_most(error.confidence + 1e-12f, 1.0f); }
 };
 
@@ -169,9 +203,9 @@ void with_formula(Formula formula, const float* options, const Run& run) {
         case Formula::bce: return run(Bce());
         case Formula::iou: return run(Iou());
         case Formula::bce_iou: return run(BceIou());
-        case Formula::focal: return;
+        case Formula::focal: return options[0] == 2 ? run(Focal<true>()) : run(Focal<false>());
         case Formula::normalized_focal:
-            return options[1] == 2 ? run(NormalizedFocal<true>()) : run(NormalizedFocal<false>());
+            return options[0] == 2 ? run(NormalizedFocal<true>()) : run(NormalizedFocal<false>());
     }
 }
 

@@ -14,7 +14,8 @@ from dislayers._runtime.backend import Implementation
 from dislayers._runtime.launch import triton_missing
 from dislayers._runtime.layout import dense_samples
 from dislayers._runtime.library import left_to_compiler, register
-from dislosses._pixel_loss import reference
+from dislayers._runtime.native import missing_kernel
+from dislosses._pixel_loss import native, reference
 from dislosses._pixel_loss.formula import Arguments, Formula
 
 _ARGUMENTS = "Tensor prediction, Tensor target, float[] options, float? ignore_label, bool probabilities"
@@ -37,7 +38,10 @@ def register_pixel_loss(formula: Formula) -> LossOfSamples:
         f"{name}_backward(Tensor gradient, Tensor coefficients, {_ARGUMENTS}) -> Tensor",
         partial(reference.backward, formula),
         _fake_backward,
-        kernels=[Implementation("triton", partial(_triton, "launch_backward", formula), triton_missing)],
+        kernels=[
+            Implementation("triton", partial(_triton, "launch_backward", formula), triton_missing),
+            Implementation("native", partial(native.backward, formula), missing_kernel("pixel_loss_backward")),
+        ],
     )
 
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
@@ -47,7 +51,10 @@ def register_pixel_loss(formula: Formula) -> LossOfSamples:
         f"{name}({_ARGUMENTS}) -> (Tensor, Tensor)",
         partial(reference.forward, formula),
         partial(_fake_forward, formula),
-        kernels=[Implementation("triton", partial(_triton, "launch_forward", formula), triton_missing)],
+        kernels=[
+            Implementation("triton", partial(_triton, "launch_forward", formula), triton_missing),
+            Implementation("native", partial(native.forward, formula), missing_kernel("pixel_loss")),
+        ],
         backward=backward,
         setup_context=_save,
     )

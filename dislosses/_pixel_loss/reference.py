@@ -26,9 +26,9 @@ def loss(formula: Formula, prediction: Tensor, target: Tensor, arguments: Argume
 def forward(formula: Formula, prediction: Tensor, target: Tensor, *packed: Any) -> tuple[Tensor, Tensor]:
     """The loss (B,) of each sample, and the coefficients (B, N) of its gradient."""
     arguments = Arguments(*packed)
-    samples, labels, dtype = _flat(prediction, target)
+    samples, labels, dtype = flat(prediction, target)
     sums = torch.zeros((formula.sums, len(samples)), dtype=dtype, device=prediction.device)
-    for block in _blocks(samples):
+    for block in blocks(samples):
         parts = _sums(formula, samples[block], labels[block], arguments)
         sums[:, block[0]] += torch.stack(parts)
     losses, coefficients = formula.finish(tuple(sums), samples.shape[1], arguments.options)
@@ -42,9 +42,9 @@ def backward(
     arguments = Arguments(*packed)
     prediction = dense_samples(prediction)
     result = torch.empty_like(prediction)
-    samples, labels, dtype = _flat(prediction, target)
+    samples, labels, dtype = flat(prediction, target)
     scaled, results = (coefficients * gradient.to(dtype)[:, None])[:, :, None], flat_samples(result)
-    for block in _blocks(samples):
+    for block in blocks(samples):
         values, label, valid = _valid(samples[block].to(dtype), labels[block].to(dtype), arguments)
         slope = formula.slope(values, label, tuple(scaled[block[0]].unbind(1)), arguments.options)
         results[block] = slope if valid is None else torch.where(valid, slope, 0)
@@ -65,6 +65,8 @@ def rows(samples: Tensor) -> Tensor:
 
 
 def _flat(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
+def flat(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
+    """Both as (B, N), in the order of the prediction's memory, and the dtype of sums."""
     prediction = dense_samples(prediction)
     target = same_layout(target, prediction)
     return flat_samples(prediction), flat_samples(target), torch.promote_types(prediction.dtype, torch.float32)
@@ -83,7 +85,7 @@ def _valid(values: Tensor, target: Tensor, arguments: Arguments) -> tuple[Predic
     return kind(torch.where(valid, values, 0.5)), torch.where(valid, target, 0), valid
 
 
-def _blocks(samples: Tensor) -> Iterator[tuple[slice, slice]]:
+def blocks(samples: Tensor) -> Iterator[tuple[slice, slice]]:
     """Blocks of samples (B, N), the same whatever the values; the whole of it on a GPU."""
     batch, pixels = samples.shape
     size = _BLOCK * torch.get_num_threads() if samples.device.type == "cpu" else max(samples.numel(), 1)
