@@ -146,7 +146,11 @@ struct Focus {
         return exponential((options[0] - 1.0f) * logarithm(x));
     }
 
-    static float weight(float target, const float* options) { return target > 0.5f ? options[1] : options[2]; }
+    // Both are read first: a choice of what to read would stay a branch.
+    static float weight(float target, const float* options) {
+        const float positive = options[1], negative = options[2];
+        return target > 0.5f ? positive : negative;
+    }
 };
 
 template <bool gamma_is_2>
