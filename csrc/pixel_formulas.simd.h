@@ -128,7 +128,7 @@ struct Error {
         const float to_background = prediction.positive + rest, to_foreground = prediction.negative + target;
         size = at_least(above < below ? below : above, smallest_normal);
         confidence = to_background < to_foreground ? to_background : to_foreground;
-        direction = above > below ? 1.0f : -1.0f;
+        direction = above > below ? 1.0f : above < below ? -1.0f : 0.0f;
     }
 };
 
