@@ -1,10 +1,10 @@
-// Formulas of losses that sum terms over pixels, as dislosses/_pixel_loss says and the reference.py of each loss. Every
+// Formulas of losses that sum terms over pixels, as dislosses/_pixel_loss says and the reference.py of each loss. A
 // formula has
 //   sums, coefficients: how many there are;
 //   terms(prediction, target, options, sum): what a pixel adds to each sum;
 //   slope(prediction, target, coefficients, options): the derivative by the prediction.
-// A prediction is made of a number: Logits{x} or Probabilities{x}. There are no branches, so that a compiler makes vectors
-// of a loop over pixels, in a function that is FLATTENED, and leaves out what a formula does not use.
+// A prediction is made of a number: Logits{x} or Probabilities{x}. There are no branches, so that a compiler makes
+// vectors of a loop over pixels, in a function that is FLATTENED, and leaves out what a formula does not use.
 #pragma once
 
 #include "pixel_formulas.h"

@@ -43,6 +43,10 @@ class Memory:
         self.stretches[-1][MARGIN:-MARGIN] = content.reshape(-1).view(np.uint8)
         return address
 
+    def noise(self, floats: int) -> int:
+        """The address of so many float32 of any bits."""
+        return self.filled(np.random.default_rng(self.random.getrandbits(32)).integers(0, 256, 4 * floats, np.uint8))
+
     def margins_are_intact(self) -> bool:
         return all((s[:MARGIN] == CANARY).all() and (s[-MARGIN:] == CANARY).all() for s in self.stretches)
 
@@ -150,12 +154,40 @@ def laplacian_boundary(m: Memory) -> Arguments:
 def laplacian_boundary_backward(m: Memory) -> Arguments:
     scales = np.array([m.random.choice([0.0, 1.0, math.inf, math.nan]) for _ in range(m.size[0])], np.float32)
     return {**_boundary(m), "scales": m.filled(scales), "gradient": m.room(4 * m.pixels)}
+def _pixels(m: Memory) -> Arguments:
+    batch, pixels = m.size[0], m.pixels // m.size[0]
+    formula, options = m.random.choice([("bce", 0), ("iou", 0), ("bce_iou", 2), ("focal", 3), ("normalized_focal", 3)])
+    strides = [m.random.choice([pixels, pixels + 3, 0]) for _ in range(2)]
+    prediction, target = (m.noise((batch - 1) * stride + pixels) for stride in strides)
+    bytes_of_a_target = m.random.choice([1, 4])
+    return {
+        "formula": formula, "probabilities": m.coin(),
+        "options": [m.random.choice([0.0, 2.0, -1e30, math.nan]) for _ in range(options)],
+        "ignore_label": m.random.choice([math.nan, 1.0, -1.0]), "prediction": prediction,
+        "prediction_stride": strides[0], "target": target, "bytes_of_a_target": bytes_of_a_target,
+        "target_stride": strides[1], "size": (batch, pixels), **m.workers(),
+    }  # fmt: skip
+
+
+def pixel_loss(m: Memory) -> Arguments:
+    called = _pixels(m)
+    sums = {"bce": 1, "focal": 1, "bce_iou": 3}.get(called["formula"], 2)
+    return {**called, "sums": m.room(8 * m.size[0] * sums)}
+
+
+def pixel_loss_backward(m: Memory) -> Arguments:
+    called = _pixels(m)
+    coefficients = {"iou": 2, "bce_iou": 3}.get(called["formula"], 1)
+    stride = m.pixels // m.size[0] + m.random.choice([0, 3])
+    slopes = m.room(4 * (m.size[0] - 1) * stride + 4 * (m.pixels // m.size[0]))
+    return {**called, "coefficients": m.noise(m.size[0] * coefficients), "slopes": slopes, "slopes_stride": stride}
 
 
 BINDINGS = (
     *(dilate, skeletonize, connected_components, joint_histogram, moments, distance_transform, contours),
     *(approximate_polygons, human_correction_effort, weighted_f_measure),
     *(laplacian_boundary, laplacian_boundary_backward),
+    *(approximate_polygons, human_correction_effort, weighted_f_measure, pixel_loss, pixel_loss_backward),
 )
 
 NO_INTEGERS = (None, "1", 1.5, 2**64)
@@ -163,6 +195,10 @@ TOO_LARGE = ((1, 2**60, 1), (1, 1, MOST), (2**41, 1, 1), (MOST, MOST, MOST), (2*
 WRONG: dict[str, tuple[Any, ...]] = {
     "size": (None, 1, (1, 1, 1, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0), (-1, 1, 1), (1, -1, -1), *TOO_LARGE),
     "contours size": (None, (1, 1, 1), (0, 1), (1, -1), (2**60, 1), (1, MOST), (MOST, MOST), (2**16, 2**16)),
+    **dict.fromkeys(
+        ("pixel_loss size", "pixel_loss_backward size"),
+        (None, (1,), (1, 1, 1), (0, 1), (1, 0), (-1, 1), (1, -1), (2**41, 1), (1, 2**41), (MOST, MOST), (2**63, 1)),
+    ),
     "threads": (0, -1, -MOST, *NO_INTEGERS),
     "instruction_set": (-1, len(_C.instruction_sets()), 2**31, -(2**31), *NO_INTEGERS),
     "iterations": (-1, 2**41, MOST, *NO_INTEGERS),
@@ -183,6 +219,13 @@ WRONG: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("values", "target", "losses", "scales", "gradient"), (0, -1, *NO_INTEGERS)),
     **dict.fromkeys(("values_strides", "target_strides"), (1, (1,), (1, 1.5))),
     **dict.fromkeys(("logits", "absolute", "cross"), ("yes",)),
+    "formula": (None, 1, "", "BCE", "bce\0"),
+    "options": (None, 1, [0.0], [0.0] * 4, [None] * 2, ["1"] * 3),
+    "ignore_label": (None, "1"),
+    "bytes_of_a_target": (0, -1, 2, 8, MOST, *NO_INTEGERS),
+    **dict.fromkeys(("prediction", "target", "coefficients", "slopes"), (0, -1, *NO_INTEGERS)),
+    **dict.fromkeys(("prediction_stride", "target_stride", "slopes_stride"), NO_INTEGERS),
+    **dict.fromkeys(("probabilities", "square", "flip", "diagonal", "segment", "closed"), ("yes",)),
 }
 
 
