@@ -31,7 +31,9 @@ float limited_logarithm(float x) {
 struct Logits {
     float value, small, positive, negative, slope;
 
-    explicit Logits(float x) : value(x), small(exponential(-absolute(x))) {
+    explicit Logits(float x) : value(x) {
+        const float size = absolute(x), exact = exponential(-size);
+        small = size > 87.3f ? 0.0f : exact;  // where exponential() stays at the smallest normal number
         const float larger = 1.0f / (1.0f + small), smaller = small * larger;
         positive = x < 0 ? smaller : larger;
         negative = x < 0 ? larger : smaller;
@@ -45,13 +47,15 @@ struct Logits {
 
     float cross_entropy_slope(float target) const { return positive - target; }
 
-    // The logarithm of 1 - |t - p|, which exponential() holds up where the prediction is certain and wrong.
+    // The logarithm of 1 - |t - p|, which is 0 where the prediction is certain and wrong.
     float log_confidence(float confidence) const {
-        return confidence < 1.3e-38f ? -absolute(value) : logarithm(confidence);
+        return confidence < smallest_normal ? -absolute(value) : logarithm(confidence);
     }
 
     // The derivative of that logarithm by the prediction, without sign.
-    float log_confidence_slope(float confidence) const { return slope / confidence; }
+    float log_confidence_slope(float confidence) const {
+        return confidence < smallest_normal ? 1.0f : slope / confidence;
+    }
 };
 
 // Predictions that are probabilities.

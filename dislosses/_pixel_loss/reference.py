@@ -12,7 +12,8 @@ from dislayers._runtime.layout import dense_samples, flat_samples, same_layout
 from dislosses._pixel_loss.formula import Arguments, Formula, Logits, Prediction, Probabilities, Terms
 from dislosses.precision import at_least_float32
 
-# Elements a thread works on at a time: every intermediate result of a block then stays in the cache.
+# Elements a thread works on at a time: every intermediate result of a block then stays in the cache. Blocks are whole
+# tasks of csrc/pixel_loss.h, so that the number of threads does not change what is added to what.
 _BLOCK = 64 * 1024
 
 
