@@ -1,0 +1,202 @@
+"""The op ``dislosses::deep_supervision``, the loss and the module that people call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from dislayers._runtime import check
+from dislayers._runtime.backend import Implementation
+from dislayers._runtime.launch import triton_missing
+from dislayers._runtime.library import left_to_compiler, register
+from dislosses._pixel_loss.loss import PixelLoss
+from dislosses._pixel_loss.op import formulas
+from dislosses.bce import BCELoss, bce_loss
+from dislosses.deep_supervision import reference
+from dislosses.deep_supervision.reference import dtype_of_losses
+
+Reduction = Literal["sum", "none"]
+REDUCTIONS = ("sum", "none")
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+_NAME = "dislosses::deep_supervision"
+_ARGUMENTS = "Tensor[] logits, Tensor target, str loss, float[] options, float? ignore_label"
+
+# What a function computes, as the module of its defaults.
+_MODULES: dict[Loss, PixelLoss] = {bce_loss: BCELoss()}
+
+
+def deep_supervision_loss(
+    logits: Sequence[Tensor],
+    target: Tensor,
+    loss: Loss = bce_loss,
+    weights: Sequence[float] | None = None,
+    reduction: Reduction = "sum",
+    *,
+    sample_weight: Tensor | None = None,
+) -> Tensor:
+    """Weighted sum over side outputs of their loss: ``sum_d w_d loss(upsample(logits_d), target)``.
+
+    Args:
+        logits: maps (B, C, h, w) at their own resolutions, floating, each of its own dtype.
+        target: (B, C, H, W); bool, integer or floating. It gets no gradient.
+        loss: a loss of (logits, target) that gives a scalar. The pixel losses of this package, and their modules with
+            the reduction "mean", are fused with the upsampling where C is 1; others are called once a side output.
+        weights: one a side output; all 1 by default.
+        reduction: "sum", or "none" (one weighted value a side output).
+        sample_weight: (B,), floating, a factor for each sample; for losses that are fused.
+
+    Returns:
+        A float32 scalar (float64 from float64), or (len(logits),) for "none".
+
+    Raises:
+        TypeError: logits are no sequence of floating tensors, target or sample_weight is no such tensor, or loss
+            cannot be called.
+        ValueError: there are no logits, shapes or devices do not fit, weights are not as many, reduction is unknown, or
+            sample_weight is given for a loss that is not fused.
+
+    Numerics:
+        The logits, not the probabilities, are resized (bilinear, ``align_corners=False``), in float32 or float64.
+        Deterministic. A fused loss stores no upsampled map: backward keeps the inputs and a few numbers a sample.
+
+    Source:
+        DIS5K paper (Qin et al., 2022), L_sg in section 4.2; U²-Net (Qin et al., 2020), equation 1.
+    """
+    _check(logits, target, loss, weights, reduction, sample_weight)
+    module = _fusable(loss, logits, target)
+    values = _one_by_one(logits, target, loss) if module is None else _fused(logits, target, module, sample_weight)
+    if weights is not None:
+        values = torch.stack([weight * value for weight, value in zip(weights, values, strict=True)])
+    return values.sum() if reduction == "sum" else values
+
+
+def _check(
+    logits: Sequence[Tensor],
+    target: Tensor,
+    loss: Loss,
+    weights: Sequence[float] | None,
+    reduction: str,
+    sample_weight: Tensor | None,
+) -> None:
+    check.one_of("reduction", reduction, REDUCTIONS)
+    if not isinstance(logits, (list, tuple)):
+        raise TypeError(f"logits must be a list or tuple of tensors, got {type(logits).__name__}")
+    if not logits:
+        raise ValueError("logits must hold at least one side output, got none")
+    check.real("target", target)
+    if target.ndim < 2 or 0 in target.shape[-2:]:
+        raise ValueError(f"target must have the shape (B, C, H, W) with pixels, got {tuple(target.shape)}")
+    for i, side in enumerate(logits):
+        check.floating(f"logits[{i}]", side)
+        if side.ndim != 4 or side.shape[0] != target.shape[0] or 0 in side.shape[-2:] or side.device != target.device:
+            raise ValueError(
+                f"logits[{i}] must have the shape (B, C, h, w) with pixels, and B and device of target: "
+                f"got {tuple(side.shape)} on {side.device} for {tuple(target.shape)} on {target.device}"
+            )
+    if not callable(loss):
+        raise TypeError(f"loss must be a function of (logits, target), got {type(loss).__name__}")
+    if weights is not None and len(weights) != len(logits):
+        raise ValueError(f"weights must be one a side output: expected {len(logits)}, got {len(weights)}")
+    if sample_weight is not None:
+        check.floating("sample_weight", sample_weight)
+        check.shaped("sample_weight", sample_weight, target.shape[:1])
+        if _fusable(loss, logits, target) is None:
+            raise ValueError("sample_weight needs a loss that is fused with the upsampling, and side outputs of C = 1")
+
+
+def _fusable(loss: Loss, logits: Sequence[Tensor], target: Tensor) -> PixelLoss | None:
+    """The loss as a module of this package that the op computes, None if there is none."""
+    module = loss if isinstance(loss, PixelLoss) else _MODULES.get(loss)
+    if module is None or module.reduction != "mean" or module.arguments.probabilities:
+        return None
+    planes = target.ndim == 4 and all(x.shape[1] == 1 for x in (target, *logits))
+    return module if planes else None
+
+
+def _one_by_one(logits: Sequence[Tensor], target: Tensor, loss: Loss) -> Tensor:
+    """The value (D,) that any loss has for each side output."""
+    values = [loss(reference.upsampled(side, target), target) for side in logits]
+    for value in values:
+        check.shaped("the value of loss", value, ())
+    return torch.stack(values)
+
+
+def _fused(logits: Sequence[Tensor], target: Tensor, module: PixelLoss, sample_weight: Tensor | None) -> Tensor:
+    """The mean (D,) over samples of a pixel loss of each side output."""
+    arguments = module.formula.name, module.arguments.options, module.arguments.ignore_label
+    if left_to_compiler(_NAME, target.device):
+        losses = reference.loss(logits, target.detach(), *arguments)
+    else:
+        losses, _ = _compute(list(logits), target, *arguments)
+    return (losses if sample_weight is None else losses * sample_weight).mean(1)
+
+
+class DeepSupervisionLoss(nn.Module):
+    """:func:`deep_supervision_loss` as a module."""
+
+    def __init__(
+        self, loss: Loss = bce_loss, weights: Sequence[float] | None = None, reduction: Reduction = "sum"
+    ) -> None:
+        super().__init__()
+        check.one_of("reduction", reduction, REDUCTIONS)
+        self.loss = loss
+        self.weights = weights
+        self.reduction = reduction
+
+    def forward(self, logits: Sequence[Tensor], target: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        """The loss of logits against target, shapes as in :func:`deep_supervision_loss`."""
+        return deep_supervision_loss(
+            logits, target, self.loss, self.weights, self.reduction, sample_weight=sample_weight
+        )
+
+
+def _fake_forward(logits: Sequence[Tensor], target: Tensor, loss: str, *_: object) -> tuple[Tensor, Tensor]:
+    dtype = dtype_of_losses(logits)
+    losses = target.new_empty((len(logits), len(target)), dtype=dtype)
+    return losses, target.new_empty((len(logits), len(target), formulas[loss].coefficients), dtype=dtype)
+
+
+def _fake_backward(gradient: Tensor, coefficients: Tensor, logits: Sequence[Tensor], *_: object) -> list[Tensor]:
+    return [side.new_empty(side.shape) for side in logits]
+
+
+def _triton(launch: str, *arguments: Any) -> Any:
+    from dislosses.deep_supervision import kernel
+
+    return getattr(kernel, launch)(*arguments)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    logits, target, *ctx.arguments = inputs
+    ctx.mark_non_differentiable(output[1])
+    ctx.save_for_backward(output[1], target, *logits)
+
+
+def _backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Any, ...]:
+    coefficients, target, *logits = ctx.saved_tensors
+    _, options, _ = ctx.arguments
+    gradients = _differentiate(gradient, coefficients, logits, target, *ctx.arguments)
+    # PyTorch takes an empty list for a list of tensors, which wants a list of gradients.
+    return gradients, None, None, None if options else [], None
+
+
+_differentiate = register(
+    f"{_NAME}_backward(Tensor gradient, Tensor coefficients, {_ARGUMENTS}) -> Tensor[]",
+    reference.backward,
+    _fake_backward,
+    kernels=[Implementation("triton", partial(_triton, "launch_backward"), triton_missing)],
+)
+
+_compute = register(
+    f"{_NAME}({_ARGUMENTS}) -> (Tensor losses, Tensor coefficients)",
+    reference.forward,
+    _fake_forward,
+    kernels=[Implementation("triton", partial(_triton, "launch_forward"), triton_missing)],
+    backward=_backward,
+    setup_context=_save,
+)
