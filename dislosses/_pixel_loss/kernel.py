@@ -181,12 +181,10 @@ def launch_forward(formula: Formula, prediction: Tensor, target: Tensor, *packed
     """As :func:`dislosses._pixel_loss.reference.forward`."""
     prediction, target, pixels, blocks = _prepared(prediction, target)
     batch, dtype = len(prediction), torch.promote_types(prediction.dtype, torch.float32)
-    programs = triton.cdiv(pixels, blocks.elements)
-    sizes = ((batch,), (batch, formula.coefficients), (batch, programs, formula.sums))
-    losses, coefficients, partial = (torch.empty(size, dtype=dtype, device=prediction.device) for size in sizes)
-    chosen, exact = constants(Arguments(*packed)), accuracy(prediction)
-    with torch.cuda.device_of(prediction):
-        if partial.numel():
+    programs, chosen = triton.cdiv(pixels, blocks.elements), constants(Arguments(*packed))
+    partial = torch.empty((batch, programs, formula.sums), dtype=dtype, device=prediction.device)
+    if partial.numel():
+        with torch.cuda.device_of(prediction):
             _forward[(programs, batch)](
                 prediction,
                 target,
@@ -197,24 +195,32 @@ def launch_forward(formula: Formula, prediction: Tensor, target: Tensor, *packed
                 TERMS=formula.terms,
                 SUMS=formula.sums,
                 BLOCK=blocks.elements,
-                ACCURACY=exact,
+                ACCURACY=accuracy(prediction),
                 **chosen,
                 num_warps=blocks.warps,
                 enable_fp_fusion=True,
             )
-        if batch:
-            _join[(batch,)](
+    return joined(formula, partial, pixels, chosen["OPTIONS"])
+
+
+def joined(formula: Formula, partial: Tensor, pixels: int, options: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """The loss (...) of each sample and its coefficients (..., N), from the sums (..., blocks, S) of its blocks."""
+    *samples, blocks, _ = partial.shape
+    losses, coefficients = partial.new_empty(samples), partial.new_empty((*samples, formula.coefficients))
+    if losses.numel():
+        with torch.cuda.device_of(partial):
+            _join[(losses.numel(),)](
                 partial,
                 losses,
                 coefficients,
-                programs,
+                blocks,
                 pixels,
                 FINISH=formula.finish,
                 SUMS=formula.sums,
                 COEFFICIENTS=formula.coefficients,
-                OPTIONS=chosen["OPTIONS"],
+                OPTIONS=options,
                 BLOCK=_JOINED,
-                ACCURACY=exact,
+                ACCURACY=accuracy(partial),
                 num_warps=4,
                 enable_fp_fusion=True,
             )

@@ -1,0 +1,175 @@
+"""The gradient of side outputs that are upsampled under any formula, in Triton; needs Triton."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from dislayers._runtime.groups import member, pointer
+from dislosses.deep_supervision.resize import around, between_values, first_pixel, labels, share
+
+
+@triton.jit
+def _along_row(gradient, of_second, w, CELLS: tl.constexpr):
+    """The gradient of each value of a row, from those of its pixels (cells, pixels of a cell)."""
+    first, second = tl.sum(gradient * (1 - of_second), axis=1), tl.sum(gradient * of_second, axis=1)
+    cell = tl.arange(0, CELLS)
+    return first + tl.gather(second, tl.where(cell > 0, cell, w) - 1, 0)
+
+
+@triton.jit
+def _backward_of_side(
+    program,
+    sample,
+    logits_ptr,
+    target_ptr,
+    result_ptr,
+    seam_ptr,
+    coefficients,
+    h,
+    w,
+    height,
+    width,
+    target_stride_h,
+    cells,
+    parts,
+    rows,
+    SLOPE: tl.constexpr,
+    OPTIONS: tl.constexpr,
+    IGNORE_LABEL: tl.constexpr,
+    CELLS: tl.constexpr,
+    SPAN: tl.constexpr,
+    ACCURACY: tl.constexpr,
+):
+    """The gradient of the logits from this program's pixels; the first and the last row go to the seam."""
+    left = tl.arange(0, CELLS)
+    right = around(left + 1, w)
+    pixel = first_pixel(left, w, width)[:, None] + tl.arange(0, SPAN)[None, :]
+    inside = (pixel < first_pixel(left + 1, w, width)[:, None]) & (left < w)[:, None]
+    of_right = share(pixel, left[:, None], w, width, ACCURACY)
+    column = around(pixel, width)
+
+    start, part = program // parts * cells, program % parts
+    above = between_values(
+        logits_ptr + start * w, left[:, None], right[:, None], (left < w)[:, None], of_right, ACCURACY
+    )
+    upper = tl.zeros((CELLS, SPAN), ACCURACY)
+    for cell in range(start, tl.minimum(start + cells, h)):
+        below_ptr = logits_ptr + around(cell + 1, h) * w
+        below = between_values(below_ptr, left[:, None], right[:, None], (left < w)[:, None], of_right, ACCURACY)
+        step, lower = below - above, tl.zeros((CELLS, SPAN), ACCURACY)
+        row = first_pixel(cell, h, height) + part * rows
+        for row in range(row, tl.minimum(row + rows, first_pixel(cell + 1, h, height))):
+            of_below = share(row, cell, h, height, ACCURACY)
+            target, valid = labels(
+                target_ptr, around(row, height), target_stride_h, column, inside, IGNORE_LABEL, ACCURACY
+            )
+            slope = SLOPE(above + of_below * step, target, coefficients, OPTIONS, False)
+            slope = tl.where(valid, slope, 0)
+            upper += (1 - of_below) * slope
+            lower += of_below * slope
+        values = _along_row(upper, of_right, w, CELLS)
+        if cell == start:
+            tl.store(seam_ptr + left, values, mask=left < w)
+        else:
+            tl.store(result_ptr + cell * w + left, values.to(result_ptr.dtype.element_ty), mask=left < w)
+        above, upper = below, lower
+    tl.store(seam_ptr + w + left, _along_row(upper, of_right, w, CELLS), mask=left < w)
+
+
+@triton.jit
+def gradients_of_cells(
+    gradient_ptr,
+    coefficients_ptr,
+    logits,
+    target_ptr,
+    results,
+    seam_ptr,
+    heights,
+    widths,
+    cells,
+    parts,
+    rows,
+    programs,
+    seams,
+    height,
+    width,
+    gradient_stride_d,
+    gradient_stride_b,
+    target_stride_b,
+    target_stride_h,
+    seam_stride_b,
+    SLOPE: tl.constexpr,
+    COEFFICIENTS: tl.constexpr,
+    OPTIONS: tl.constexpr,
+    IGNORE_LABEL: tl.constexpr,
+    TILES: tl.constexpr,
+    ACCURACY: tl.constexpr,
+):
+    program, sample = tl.program_id(0), tl.program_id(1).to(tl.int64)
+    for d in tl.static_range(len(TILES)):
+        if (program >= programs[d]) & (program < programs[d + 1]):
+            local, size = program - programs[d], sample * heights[d] * widths[d]
+            gradient = tl.load(gradient_ptr + d * gradient_stride_d + sample * gradient_stride_b).to(ACCURACY)
+            coefficients_ptr += (d * tl.num_programs(1) + sample) * COEFFICIENTS
+            coefficients = ()
+            for i in tl.static_range(COEFFICIENTS):
+                coefficients = coefficients + (tl.load(coefficients_ptr + i) * gradient,)
+            _backward_of_side(
+                local,
+                sample,
+                logits[d] + size,
+                target_ptr + sample * target_stride_b,
+                results[d] + size,
+                seam_ptr + sample * seam_stride_b + seams[d] + local * 2 * widths[d],
+                coefficients,
+                heights[d],
+                widths[d],
+                height,
+                width,
+                target_stride_h,
+                cells[d],
+                parts[d],
+                rows[d],
+                SLOPE,
+                OPTIONS,
+                IGNORE_LABEL,
+                TILES[d][0],
+                TILES[d][1],
+                ACCURACY,
+            )
+
+
+@triton.jit
+def close_seams(
+    seam_ptr,
+    results,
+    heights,
+    widths,
+    cells,
+    parts,
+    programs,
+    seams,
+    seam_stride_b,
+    BLOCK: tl.constexpr,
+    ACCURACY: tl.constexpr,
+):
+    """The rows of logits that lie between programs: the sum of what they have found, from the first to the last."""
+    program, sample = tl.program_id(0), tl.program_id(1).to(tl.int64)
+    side = 0
+    for d in tl.static_range(1, len(heights)):
+        side += (program >= programs[d]).to(tl.int32)
+    h, w, parts_of_cell = member(heights, side), member(widths, side), member(parts, side)
+    local = program - member(programs, side)
+    seam_ptr += sample * seam_stride_b + member(seams, side)
+    count = (h + member(cells, side) - 1) // member(cells, side) * parts_of_cell
+    if local % parts_of_cell == 0:
+        result_ptr = pointer(results, side) + (sample * h + local // parts_of_cell * member(cells, side)) * w
+        before = tl.where(local > 0, local, count) - parts_of_cell
+        for start in range(0, w, BLOCK):
+            column = start + tl.arange(0, BLOCK)
+            total = tl.zeros((BLOCK,), ACCURACY)
+            for part in range(parts_of_cell):
+                total += tl.load(seam_ptr + (local + part) * 2 * w + column, mask=column < w, other=0)
+                total += tl.load(seam_ptr + ((before + part) * 2 + 1) * w + column, mask=column < w, other=0)
+            tl.store(result_ptr + column, total.to(result_ptr.dtype.element_ty), mask=column < w)

@@ -1,0 +1,57 @@
+"""Bilinear upsampling in cells, in Triton; needs Triton.
+
+Cell j of ``size`` values that become ``full`` pixels holds the pixels whose source coordinate,
+``(pixel + 1 / 2) size / full - 1 / 2``, lies in [j, j + 1). They lie between values j and j + 1. Pixels before the first
+value are numbered on from ``full`` and end the last cell, whose values are the last and the first: as many cells as
+values, and each pixel is in one. All numbers of pixels come from integers, so they are exact.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def first_pixel(cell, size, full):
+    """The first pixel of a cell."""
+    return ((2 * cell + 1) * full + size - 1) // (2 * size)
+
+
+@triton.jit
+def cell_of(pixel, size, full):
+    """The cell of a pixel."""
+    return ((2 * pixel + 1) * size - full) // (2 * full)
+
+
+@triton.jit
+def around(number, size):
+    """A number of at most twice the size, counted on from 0 where the size ends."""
+    return tl.where(number < size, number, number - size)
+
+
+@triton.jit
+def share(pixel, cell, size, full, ACCURACY: tl.constexpr):
+    """The share of the cell's second value in a pixel; its first has the rest."""
+    between = ((2 * pixel + 1) * size - (2 * cell + 1) * full).to(ACCURACY) * (0.5 / full.to(ACCURACY))
+    first_or_last = tl.where(pixel < full, 0.0, 1.0).to(ACCURACY)
+    return tl.where(cell < size - 1, between, first_or_last)
+
+
+@triton.jit
+def between_values(row_ptr, first, second, valid, of_second, ACCURACY: tl.constexpr):
+    """Pixels between the first and second values of a row, which broadcast."""
+    a = tl.load(row_ptr + first, mask=valid, other=0).to(ACCURACY)
+    b = tl.load(row_ptr + second, mask=valid, other=0).to(ACCURACY)
+    return a + of_second * (b - a)
+
+
+@triton.jit
+def labels(target_ptr, row, stride, column, inside, IGNORE_LABEL: tl.constexpr, ACCURACY: tl.constexpr):
+    """The labels of a row, and which of them count."""
+    target = tl.load(target_ptr + row.to(tl.int64) * stride + column, mask=inside, other=0).to(ACCURACY)
+    valid = inside
+    if IGNORE_LABEL is not None:
+        valid = inside & (target != IGNORE_LABEL)
+        target = tl.where(valid, target, 0)
+    return target, valid
