@@ -10,8 +10,9 @@ from dislosses.deep_supervision.resize import around, between_values, first_pixe
 
 
 @triton.jit
-def _along_row(gradient, of_second, w, CELLS: tl.constexpr):
+def _along_row(gradient, inside, of_second, w, CELLS: tl.constexpr):
     """The gradient of each value of a row, from those of its pixels (cells, pixels of a cell)."""
+    gradient = tl.where(inside, gradient, 0)
     first, second = tl.sum(gradient * (1 - of_second), axis=1), tl.sum(gradient * of_second, axis=1)
     cell = tl.arange(0, CELLS)
     return first + tl.gather(second, tl.where(cell > 0, cell, w) - 1, 0)
@@ -47,34 +48,35 @@ def _backward_of_side(
     pixel = first_pixel(left, w, width)[:, None] + tl.arange(0, SPAN)[None, :]
     inside = (pixel < first_pixel(left + 1, w, width)[:, None]) & (left < w)[:, None]
     of_right = share(pixel, left[:, None], w, width, ACCURACY)
-    column = around(pixel, width)
+    # Pixels and cells beyond the last are computed as the first, and left out along the row.
+    column, first = tl.where(inside, around(pixel, width), 0), tl.where(inside, left[:, None], 0)
+    second = tl.where(inside, right[:, None], 0)
 
     start, part = program // parts * cells, program % parts
-    above = between_values(
-        logits_ptr + start * w, left[:, None], right[:, None], (left < w)[:, None], of_right, ACCURACY
-    )
+    above = between_values(logits_ptr + start * w, first, second, of_right, ACCURACY)
     upper = tl.zeros((CELLS, SPAN), ACCURACY)
     for cell in range(start, tl.minimum(start + cells, h)):
         below_ptr = logits_ptr + around(cell + 1, h) * w
-        below = between_values(below_ptr, left[:, None], right[:, None], (left < w)[:, None], of_right, ACCURACY)
+        below = between_values(below_ptr, first, second, of_right, ACCURACY)
         step, lower = below - above, tl.zeros((CELLS, SPAN), ACCURACY)
         row = first_pixel(cell, h, height) + part * rows
         for row in range(row, tl.minimum(row + rows, first_pixel(cell + 1, h, height))):
             of_below = share(row, cell, h, height, ACCURACY)
-            target, valid = labels(
-                target_ptr, around(row, height), target_stride_h, column, inside, IGNORE_LABEL, ACCURACY
+            target, counts = labels(
+                target_ptr, around(row, height), target_stride_h, column, None, IGNORE_LABEL, ACCURACY
             )
             slope = SLOPE(above + of_below * step, target, coefficients, OPTIONS, False)
-            slope = tl.where(valid, slope, 0)
+            if IGNORE_LABEL is not None:
+                slope = tl.where(counts, slope, 0)
             upper += (1 - of_below) * slope
             lower += of_below * slope
-        values = _along_row(upper, of_right, w, CELLS)
+        values = _along_row(upper, inside, of_right, w, CELLS)
         if cell == start:
             tl.store(seam_ptr + left, values, mask=left < w)
         else:
             tl.store(result_ptr + cell * w + left, values.to(result_ptr.dtype.element_ty), mask=left < w)
         above, upper = below, lower
-    tl.store(seam_ptr + w + left, _along_row(upper, of_right, w, CELLS), mask=left < w)
+    tl.store(seam_ptr + w + left, _along_row(upper, inside, of_right, w, CELLS), mask=left < w)
 
 
 @triton.jit

@@ -43,25 +43,25 @@ def sums_of_rows(
     start = first_pixel(0, h, height) + tl.program_id(0) // tiles * rows
     end = tl.minimum(start + rows, first_pixel(0, h, height) + height)
     cell, last = cell_of(start, h, height), cell_of(end - 1, h, height)
-    above = between_values(logits_ptr + cell * w, left, right, inside, of_right, ACCURACY)
+    above = between_values(logits_ptr + cell * w, left, right, of_right, ACCURACY)
     sums = ()
     for _ in tl.static_range(SUMS):
         sums = sums + (tl.zeros((COLUMNS,), ACCURACY),)
     for cell in range(cell, last + 1):
-        below = between_values(logits_ptr + around(cell + 1, h) * w, left, right, inside, of_right, ACCURACY)
+        below = between_values(logits_ptr + around(cell + 1, h) * w, left, right, of_right, ACCURACY)
         step = below - above
         ends = tl.minimum(end, first_pixel(cell + 1, h, height))
         for row in range(tl.maximum(start, first_pixel(cell, h, height)), ends):
             prediction = above + share(row, cell, h, height, ACCURACY) * step
-            target, valid = labels(
+            target, counts = labels(
                 target_ptr, around(row, height), target_stride_h, column, inside, IGNORE_LABEL, ACCURACY
             )
             terms = TERMS(prediction, target, OPTIONS, False)
             added = ()
             for i in tl.static_range(SUMS):
-                added = added + (sums[i] + tl.where(valid, terms[i], 0),)
+                added = added + (sums[i] + (terms[i] if IGNORE_LABEL is None else tl.where(counts, terms[i], 0)),)
             sums = added
         above = below
     place = ((side * tl.num_programs(2) + sample) * tl.num_programs(0) + tl.program_id(0)) * SUMS
     for i in tl.static_range(SUMS):
-        tl.store(partial_ptr + place + i, tl.sum(sums[i], axis=0))
+        tl.store(partial_ptr + place + i, tl.sum(tl.where(inside, sums[i], 0), axis=0))

@@ -39,19 +39,19 @@ def share(pixel, cell, size, full, ACCURACY: tl.constexpr):
 
 
 @triton.jit
-def between_values(row_ptr, first, second, valid, of_second, ACCURACY: tl.constexpr):
-    """Pixels between the first and second values of a row, which broadcast."""
-    a = tl.load(row_ptr + first, mask=valid, other=0).to(ACCURACY)
-    b = tl.load(row_ptr + second, mask=valid, other=0).to(ACCURACY)
+def between_values(row_ptr, first, second, of_second, ACCURACY: tl.constexpr):
+    """Pixels between the first and second values of a row."""
+    a = tl.load(row_ptr + first).to(ACCURACY)
+    b = tl.load(row_ptr + second).to(ACCURACY)
     return a + of_second * (b - a)
 
 
 @triton.jit
 def labels(target_ptr, row, stride, column, inside, IGNORE_LABEL: tl.constexpr, ACCURACY: tl.constexpr):
-    """The labels of a row, and which of them count."""
-    target = tl.load(target_ptr + row.to(tl.int64) * stride + column, mask=inside, other=0).to(ACCURACY)
-    valid = inside
-    if IGNORE_LABEL is not None:
-        valid = inside & (target != IGNORE_LABEL)
-        target = tl.where(valid, target, 0)
-    return target, valid
+    """The labels of a row, and whether each counts."""
+    target = tl.load(target_ptr + row.to(tl.int64) * stride + column, mask=inside).to(ACCURACY)
+    if IGNORE_LABEL is None:
+        return target, True
+    else:
+        counts = target != IGNORE_LABEL
+        return tl.where(counts, target, 0), counts
