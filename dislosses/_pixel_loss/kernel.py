@@ -112,7 +112,7 @@ def _join(
             offs = start + tl.arange(0, BLOCK)
             total += tl.load(partial_ptr + (sample * blocks + offs) * SUMS + i, mask=offs < blocks, other=0)
         sums = sums + (tl.sum(total, axis=0),)  # type: ignore[assignment]  # noqa: RUF005
-    loss, coefficients = FINISH(sums, pixels.to(ACCURACY), OPTIONS)
+    loss, coefficients = FINISH(sums, tl.cast(pixels, ACCURACY), OPTIONS)
     tl.store(loss_ptr + sample, loss)
     for i in tl.static_range(COEFFICIENTS):
         tl.store(coefficients_ptr + sample * COEFFICIENTS + i, coefficients[i])

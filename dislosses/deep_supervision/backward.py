@@ -11,11 +11,11 @@ from dislosses.deep_supervision.resize import around, between_values, first_pixe
 
 @triton.jit
 def _along_row(gradient, inside, of_second, w, CELLS: tl.constexpr):
-    """The gradient of each value of a row, from those of its pixels (cells, pixels of a cell)."""
+    """The gradient of each cell's first value, from those of the pixels of its cell and of the cell before."""
     gradient = tl.where(inside, gradient, 0)
     first, second = tl.sum(gradient * (1 - of_second), axis=1), tl.sum(gradient * of_second, axis=1)
     cell = tl.arange(0, CELLS)
-    return first + tl.gather(second, tl.where(cell > 0, cell, w) - 1, 0)
+    return first + tl.gather(second, tl.where(cell > 0, cell, tl.minimum(w, CELLS)) - 1, 0)
 
 
 @triton.jit
@@ -35,6 +35,7 @@ def _backward_of_side(
     cells,
     parts,
     rows,
+    tiles,
     SLOPE: tl.constexpr,
     OPTIONS: tl.constexpr,
     IGNORE_LABEL: tl.constexpr,
@@ -43,7 +44,10 @@ def _backward_of_side(
     ACCURACY: tl.constexpr,
 ):
     """The gradient of the logits from this program's pixels; the first and the last row go to the seam."""
-    left = tl.arange(0, CELLS)
+    # Of several tiles each begins with the last cell of the tile before it, whose gradient is not complete.
+    halo = tl.where(tiles > 1, 1, 0)
+    left = program % tiles * (CELLS - halo) - halo + tl.arange(0, CELLS)
+    left = tl.where(left < 0, w - 1, left)
     right = around(left + 1, w)
     pixel = first_pixel(left, w, width)[:, None] + tl.arange(0, SPAN)[None, :]
     inside = (pixel < first_pixel(left + 1, w, width)[:, None]) & (left < w)[:, None]
@@ -51,7 +55,10 @@ def _backward_of_side(
     # Pixels and cells beyond the last are computed as the first, and left out along the row.
     column, first = tl.where(inside, around(pixel, width), 0), tl.where(inside, left[:, None], 0)
     second = tl.where(inside, right[:, None], 0)
+    complete = (left < w) & (tl.arange(0, CELLS) >= halo)
 
+    program = program // tiles
+    seam_ptr += program * 2 * w
     start, part = program // parts * cells, program % parts
     above = between_values(logits_ptr + start * w, first, second, of_right, ACCURACY)
     upper = tl.zeros((CELLS, SPAN), ACCURACY)
@@ -59,8 +66,8 @@ def _backward_of_side(
         below_ptr = logits_ptr + around(cell + 1, h) * w
         below = between_values(below_ptr, first, second, of_right, ACCURACY)
         step, lower = below - above, tl.zeros((CELLS, SPAN), ACCURACY)
-        row = first_pixel(cell, h, height) + part * rows
-        for row in range(row, tl.minimum(row + rows, first_pixel(cell + 1, h, height))):
+        top = first_pixel(cell, h, height) + part * rows
+        for row in range(top, tl.minimum(top + rows, first_pixel(cell + 1, h, height))):
             of_below = share(row, cell, h, height, ACCURACY)
             target, counts = labels(
                 target_ptr, around(row, height), target_stride_h, column, None, IGNORE_LABEL, ACCURACY
@@ -72,11 +79,11 @@ def _backward_of_side(
             lower += of_below * slope
         values = _along_row(upper, inside, of_right, w, CELLS)
         if cell == start:
-            tl.store(seam_ptr + left, values, mask=left < w)
+            tl.store(seam_ptr + left, values, mask=complete)
         else:
-            tl.store(result_ptr + cell * w + left, values.to(result_ptr.dtype.element_ty), mask=left < w)
+            tl.store(result_ptr + cell * w + left, values.to(result_ptr.dtype.element_ty), mask=complete)
         above, upper = below, lower
-    tl.store(seam_ptr + w + left, _along_row(upper, inside, of_right, w, CELLS), mask=left < w)
+    tl.store(seam_ptr + w + left, _along_row(upper, inside, of_right, w, CELLS), mask=complete)
 
 
 @triton.jit
@@ -92,6 +99,7 @@ def gradients_of_cells(
     cells,
     parts,
     rows,
+    tiles,
     programs,
     seams,
     height,
@@ -108,6 +116,7 @@ def gradients_of_cells(
     TILES: tl.constexpr,
     ACCURACY: tl.constexpr,
 ):
+    """The gradient of all side outputs of a sample; each side has its programs and its tile."""
     program, sample = tl.program_id(0), tl.program_id(1).to(tl.int64)
     for d in tl.static_range(len(TILES)):
         if (program >= programs[d]) & (program < programs[d + 1]):
@@ -116,14 +125,14 @@ def gradients_of_cells(
             coefficients_ptr += (d * tl.num_programs(1) + sample) * COEFFICIENTS
             coefficients = ()
             for i in tl.static_range(COEFFICIENTS):
-                coefficients = coefficients + (tl.load(coefficients_ptr + i) * gradient,)
+                coefficients = coefficients + (tl.load(coefficients_ptr + i) * gradient,)  # type: ignore[assignment]  # noqa: RUF005
             _backward_of_side(
                 local,
                 sample,
                 logits[d] + size,
                 target_ptr + sample * target_stride_b,
                 results[d] + size,
-                seam_ptr + sample * seam_stride_b + seams[d] + local * 2 * widths[d],
+                seam_ptr + sample * seam_stride_b + seams[d],
                 coefficients,
                 heights[d],
                 widths[d],
@@ -133,6 +142,7 @@ def gradients_of_cells(
                 cells[d],
                 parts[d],
                 rows[d],
+                tiles[d],
                 SLOPE,
                 OPTIONS,
                 IGNORE_LABEL,
@@ -150,28 +160,22 @@ def close_seams(
     widths,
     cells,
     parts,
-    programs,
     seams,
     seam_stride_b,
     BLOCK: tl.constexpr,
     ACCURACY: tl.constexpr,
 ):
-    """The rows of logits that lie between programs: the sum of what they have found, from the first to the last."""
-    program, sample = tl.program_id(0), tl.program_id(1).to(tl.int64)
-    side = 0
-    for d in tl.static_range(1, len(heights)):
-        side += (program >= programs[d]).to(tl.int32)
-    h, w, parts_of_cell = member(heights, side), member(widths, side), member(parts, side)
-    local = program - member(programs, side)
-    seam_ptr += sample * seam_stride_b + member(seams, side)
-    count = (h + member(cells, side) - 1) // member(cells, side) * parts_of_cell
-    if local % parts_of_cell == 0:
-        result_ptr = pointer(results, side) + (sample * h + local // parts_of_cell * member(cells, side)) * w
-        before = tl.where(local > 0, local, count) - parts_of_cell
+    """The rows of logits that lie between programs: the sum of what these have found, in a fixed order."""
+    band, side, sample = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64)
+    h, w, step, count = member(heights, side), member(widths, side), member(cells, side), member(parts, side)
+    if band * step < h:
+        before = tl.where(band > 0, band, (h + step - 1) // step) - 1
+        seam_ptr += sample * seam_stride_b + member(seams, side)
+        result_ptr = pointer(results, side) + (sample * h + band * step) * w
         for start in range(0, w, BLOCK):
             column = start + tl.arange(0, BLOCK)
             total = tl.zeros((BLOCK,), ACCURACY)
-            for part in range(parts_of_cell):
-                total += tl.load(seam_ptr + (local + part) * 2 * w + column, mask=column < w, other=0)
-                total += tl.load(seam_ptr + ((before + part) * 2 + 1) * w + column, mask=column < w, other=0)
+            for part in range(count):
+                total += tl.load(seam_ptr + (band * count + part) * 2 * w + column, mask=column < w, other=0)
+                total += tl.load(seam_ptr + ((before * count + part) * 2 + 1) * w + column, mask=column < w, other=0)
             tl.store(result_ptr + column, total.to(result_ptr.dtype.element_ty), mask=column < w)

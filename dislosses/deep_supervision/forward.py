@@ -20,8 +20,8 @@ def sums_of_rows(
     width,
     target_stride_b,
     target_stride_h,
-    rows,
-    tiles,
+    rows_of_band,
+    bands_across,
     TERMS: tl.constexpr,
     SUMS: tl.constexpr,
     OPTIONS: tl.constexpr,
@@ -29,25 +29,26 @@ def sums_of_rows(
     COLUMNS: tl.constexpr,
     ACCURACY: tl.constexpr,
 ):
+    """What the pixels of a band of rows, no wider than COLUMNS, add to the sums of a side output and sample."""
     side, sample = tl.program_id(1), tl.program_id(2).to(tl.int64)
     h, w = member(heights, side), member(widths, side)
     logits_ptr, target_ptr = pointer(logits, side) + sample * h * w, target_ptr + sample * target_stride_b
 
-    column = tl.program_id(0) % tiles * COLUMNS + tl.arange(0, COLUMNS)
+    column = tl.program_id(0) % bands_across * COLUMNS + tl.arange(0, COLUMNS)
     inside = column < width
     pixel = tl.minimum(column, width - 1)
     pixel = tl.where(pixel < first_pixel(0, w, width), pixel + width, pixel)
     left = cell_of(pixel, w, width)
     right, of_right = around(left + 1, w), share(pixel, left, w, width, ACCURACY)
 
-    start = first_pixel(0, h, height) + tl.program_id(0) // tiles * rows
-    end = tl.minimum(start + rows, first_pixel(0, h, height) + height)
-    cell, last = cell_of(start, h, height), cell_of(end - 1, h, height)
-    above = between_values(logits_ptr + cell * w, left, right, of_right, ACCURACY)
+    start = first_pixel(0, h, height) + tl.program_id(0) // bands_across * rows_of_band
+    end = tl.minimum(start + rows_of_band, first_pixel(0, h, height) + height)
+    first, last = cell_of(start, h, height), cell_of(end - 1, h, height)
+    above = between_values(logits_ptr + first * w, left, right, of_right, ACCURACY)
     sums = ()
     for _ in tl.static_range(SUMS):
-        sums = sums + (tl.zeros((COLUMNS,), ACCURACY),)
-    for cell in range(cell, last + 1):
+        sums = sums + (tl.zeros((COLUMNS,), ACCURACY),)  # type: ignore[assignment]  # noqa: RUF005
+    for cell in range(first, last + 1):
         below = between_values(logits_ptr + around(cell + 1, h) * w, left, right, of_right, ACCURACY)
         step = below - above
         ends = tl.minimum(end, first_pixel(cell + 1, h, height))
@@ -59,7 +60,8 @@ def sums_of_rows(
             terms = TERMS(prediction, target, OPTIONS, False)
             added = ()
             for i in tl.static_range(SUMS):
-                added = added + (sums[i] + (terms[i] if IGNORE_LABEL is None else tl.where(counts, terms[i], 0)),)
+                term = terms[i] if IGNORE_LABEL is None else tl.where(counts, terms[i], 0)
+                added = added + (sums[i] + term,)  # type: ignore[assignment]  # noqa: RUF005
             sums = added
         above = below
     place = ((side * tl.num_programs(2) + sample) * tl.num_programs(0) + tl.program_id(0)) * SUMS

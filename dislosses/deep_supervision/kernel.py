@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import torch
 import triton
+import triton.language as tl
 from torch import Tensor
 
-from dislayers._runtime.launch import Blocks, BlockTable, blocks_for
+from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
 from dislayers._runtime.layout import image_planes
 from dislosses._pixel_loss.formula import Arguments
 from dislosses._pixel_loss.kernel import accuracy, constants, joined
@@ -30,11 +31,11 @@ from dislosses.deep_supervision.reference import dtype_of_losses
 
 # Pixels a program, and warps for each 1024 pixels of a row. Not tuned on a GPU yet.
 BLOCKS: BlockTable = {
-    "default": [(1 << 62, Blocks(16384, 4))],
-    "cpu": [(1 << 62, Blocks(1 << 20, 4))],
+    "default": [(1 << 62, Blocks(16384, 8))],
+    "cpu": [(1 << 62, Blocks(1 << 20, 8))],
 }
 _COLUMNS = 1024
-_MOST_COLUMNS = 16384
+_WIDEST_CELL = 2048
 _MOST_PIXELS = 1 << 29
 
 
@@ -45,38 +46,44 @@ class Cut(NamedTuple):
         cells: rows of cells a program.
         parts: programs that share a row of cells, for cells of many rows.
         rows: rows of pixels a part has of a cell.
-        programs: of a sample.
-        tile: cells in a row, and pixels in the row of a cell: powers of two.
+        tiles: programs that share a row of pixels.
+        tile: cells in a row of a program, and pixels in a row of a cell: powers of two.
+        bands: programs on top of each other, the parts of a cell counted once.
     """
 
     cells: int
     parts: int
     rows: int
-    programs: int
+    tiles: int
     tile: tuple[int, int]
+    bands: int
 
     @classmethod
-    def of(cls, size: Sequence[int], full: Sequence[int], rows: int) -> Cut:
-        """For a side output of a size, a target's size, and about so many rows a program."""
-        most = triton.cdiv(full[0], size[0])
+    def of(cls, size: Sequence[int], full: Sequence[int], pixels: int) -> Cut:
+        """For the size of a side output, that of the target, and about so many pixels a program."""
+        (height, width), most = size, triton.cdiv(full[0], size[0])
+        span = triton.next_power_of_2(triton.cdiv(full[1], width))
+        across = min(triton.next_power_of_2(width), max(2, _COLUMNS // span))
+        tiles = 1 if width <= across else triton.cdiv(width, across - 1)
+        rows = max(1, pixels // (across * span))
         cells, parts = max(1, rows // most), triton.cdiv(most, rows)
-        tile = tile_of(size[1], full[1])
-        return cls(cells, parts, triton.cdiv(most, parts), triton.cdiv(size[0], cells) * parts, tile)
+        bands = triton.cdiv(height, cells)
+        return cls(cells, parts, triton.cdiv(most, parts), tiles, (across, span), bands)
 
-
-def tile_of(width: int, full_width: int) -> tuple[int, int]:
-    """Cells in a row, and pixels in the row of a cell, both rounded up to powers of two."""
-    return triton.next_power_of_2(width), triton.next_power_of_2(triton.cdiv(full_width, width))
+    @property
+    def programs(self) -> int:
+        """Of a sample."""
+        return self.bands * self.parts * self.tiles
 
 
 def fits(logits: Sequence[Tensor], target: Tensor) -> bool:
-    """Whether the kernels can take these sizes: a row in one program, numbers of pixels in 32 bits."""
-    height, width = target.shape[-2:]
-    for side in logits:
-        cells, span = tile_of(side.shape[-1], width)
-        if cells * span > _MOST_COLUMNS or max(height * side.shape[-2], width * side.shape[-1]) > _MOST_PIXELS:
-            return False
-    return True
+    """Whether the kernels can take these sizes: numbers of pixels in 32 bits, a cell's row in one program."""
+    full = target.shape[-2:]
+    return all(
+        triton.cdiv(full[1], side.shape[-1]) <= _WIDEST_CELL
+        and all(a * b <= _MOST_PIXELS for a, b in zip(full, side.shape[-2:], strict=True))
+        for side in logits
+    )
 
 
 def _prepared(logits: Sequence[Tensor], target: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
@@ -145,15 +152,14 @@ def launch_backward(
     formula, chosen = formula_in_triton(name), constants(Arguments(options, ignore_label))
     batch, height, width = planes.shape
     blocks = blocks_for(BLOCKS, target.device, len(sides) * planes.numel())
-    rows = max(1, blocks.elements // triton.next_power_of_2(width))
-    cuts = [Cut.of(side.shape[-2:], (height, width), rows) for side in sides]
+    cuts = [Cut.of(side.shape[-2:], (height, width), blocks.elements) for side in sides]
     results = tuple(torch.empty_like(side) for side in sides)
-    programs = (0, *accumulate(cut.programs for cut in cuts))
-    seams = (0, *accumulate(2 * cut.programs * side.shape[-1] for cut, side in zip(cuts, sides, strict=True)))
-    seam = torch.empty((batch, seams[-1]), dtype=dtype_of_losses(logits), device=target.device)
     heights, widths = (tuple(side.shape[i] for side in sides) for i in (-2, -1))
-    cells, parts = tuple(cut.cells for cut in cuts), tuple(cut.parts for cut in cuts)
-    widest = max(cut.tile[0] * cut.tile[1] for cut in cuts)
+    cells, parts, rows, tiles, shapes, bands = zip(*cuts, strict=True)
+    programs = (0, *accumulate(cut.programs for cut in cuts))
+    sizes = (2 * cut.bands * cut.parts * w for cut, w in zip(cuts, widths, strict=True))
+    seams = (0, *accumulate(sizes))
+    seam = torch.empty((batch, seams[-1]), dtype=dtype_of_losses(logits), device=target.device)
     if batch:
         with torch.cuda.device_of(target):
             gradients_of_cells[(programs[-1], batch)](
@@ -167,9 +173,10 @@ def launch_backward(
                 widths,
                 cells,
                 parts,
-                tuple(cut.rows for cut in cuts),
+                rows,
+                tiles,
                 programs,
-                seams,
+                seams[:-1],
                 height,
                 width,
                 gradient.stride(0),
@@ -181,20 +188,19 @@ def launch_backward(
                 COEFFICIENTS=formula.coefficients,
                 OPTIONS=chosen["OPTIONS"],
                 IGNORE_LABEL=ignore_label,
-                TILES=tuple(cut.tile for cut in cuts),
+                TILES=shapes,
                 ACCURACY=accuracy(seam),
-                num_warps=min(32, blocks.warps * triton.cdiv(widest, _COLUMNS)),
+                num_warps=min(32, blocks.warps * triton.cdiv(max(a * b for a, b in shapes), _COLUMNS)),
                 enable_fp_fusion=True,
             )
-            close_seams[(programs[-1], batch)](
+            close_seams[(max(bands), len(sides), batch)](
                 seam,
                 results,
                 heights,
                 widths,
                 cells,
                 parts,
-                programs,
-                seams,
+                seams[:-1],
                 seam.stride(0),
                 BLOCK=_COLUMNS,
                 ACCURACY=accuracy(seam),
@@ -202,3 +208,38 @@ def launch_backward(
                 enable_fp_fusion=True,
             )
     return [result.to(side.dtype) for result, side in zip(results, logits, strict=True)]
+
+
+def _ahead_of_time() -> list[AheadOfTime]:
+    """IS-Net's six side outputs under binary cross entropy."""
+    formula = formula_in_triton("bce")
+    arguments = constants(Arguments()) | {"ACCURACY": tl.float32, "TERMS": formula.terms, "SLOPE": formula.slope}
+    tiles = tuple((512 >> i, 2 << i) for i in range(6))
+    arguments |= {"SUMS": 1, "COEFFICIENTS": 1, "TILES": tiles, "COLUMNS": _COLUMNS, "BLOCK": _COLUMNS}
+
+    def variant(kernel: Any, logits: str, target: str, warps: int) -> AheadOfTime:
+        own = {name: value for name, value in arguments.items() if name in kernel.arg_names}
+        types = {name: ("i32",) * len(tiles) for name in Cut._fields} | {"programs": ("i32",) * (len(tiles) + 1)}
+        types |= dict.fromkeys(("heights", "widths", "seams"), ("i32",) * len(tiles))
+        types |= dict.fromkeys(("logits", "results"), (f"*{logits}",) * len(tiles))
+        names = [name for name in kernel.arg_names if name not in own]
+        signature = {name: types.get(name, "*fp32" if name.endswith("_ptr") else "i32") for name in names}
+        if "target_ptr" in signature:
+            signature["target_ptr"] = f"*{target}"
+        whole = [
+            name
+            for name in names
+            if name.endswith("_ptr") or name in ("logits", "results", "width", "target_stride_b", "target_stride_h")
+        ]
+        title = f"deep_supervision {kernel.__name__} {logits} {target}"
+        return AheadOfTime(title, kernel, signature, own, warps, aligned=whole)
+
+    warps, dtypes = BLOCKS["default"][-1][1].warps, (("fp32", "fp32"), ("bf16", "u8"))
+    return [
+        *(variant(sums_of_rows, *types, warps) for types in dtypes),
+        *(variant(gradients_of_cells, *types, warps) for types in dtypes),
+        variant(close_seams, "bf16", "fp32", 4),
+    ]
+
+
+AHEAD_OF_TIME = _ahead_of_time()

@@ -1,9 +1,9 @@
 """Bilinear upsampling in cells, in Triton; needs Triton.
 
 Cell j of ``size`` values that become ``full`` pixels holds the pixels whose source coordinate,
-``(pixel + 1 / 2) size / full - 1 / 2``, lies in [j, j + 1). They lie between values j and j + 1. Pixels before the first
-value are numbered on from ``full`` and end the last cell, whose values are the last and the first: as many cells as
-values, and each pixel is in one. All numbers of pixels come from integers, so they are exact.
+``(pixel + 1 / 2) size / full - 1 / 2``, lies in [j, j + 1): between values j and j + 1. The pixels before the first
+value are numbered on from ``full`` and end the last cell, whose values are the last and the first. So there are as many
+cells as values, and each pixel is in one of them. Cells and shares come from integers, so they are exact.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def around(number, size):
 @triton.jit
 def share(pixel, cell, size, full, ACCURACY: tl.constexpr):
     """The share of the cell's second value in a pixel; its first has the rest."""
-    between = ((2 * pixel + 1) * size - (2 * cell + 1) * full).to(ACCURACY) * (0.5 / full.to(ACCURACY))
+    between = ((2 * pixel + 1) * size - (2 * cell + 1) * full).to(ACCURACY) * (0.5 / tl.cast(full, ACCURACY))
     first_or_last = tl.where(pixel < full, 0.0, 1.0).to(ACCURACY)
     return tl.where(cell < size - 1, between, first_or_last)
 
