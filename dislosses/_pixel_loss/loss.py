@@ -105,6 +105,11 @@ class PixelLoss(nn.Module):
         self.arguments = arguments
         self.reduction = reduction
 
+    @property
+    def is_its_formula(self) -> bool:
+        """Whether formula, arguments and reduction say all that this loss computes."""
+        return True
+
     def forward(self, logits: Tensor, target: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """The loss of logits against target; shapes and errors as those of the function of this loss."""
         loss: Tensor = self.compute(logits, target, self.arguments, self.reduction, sample_weight)

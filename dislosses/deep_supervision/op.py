@@ -16,8 +16,12 @@ from dislayers._runtime.library import left_to_compiler, register
 from dislosses._pixel_loss.loss import PixelLoss
 from dislosses._pixel_loss.op import formulas
 from dislosses.bce import BCELoss, bce_loss
+from dislosses.bce_iou import BCEIoULoss, bce_iou_loss
 from dislosses.deep_supervision import reference
 from dislosses.deep_supervision.reference import dtype_of_losses
+from dislosses.focal import FocalLoss, focal_loss
+from dislosses.iou import IoULoss, iou_loss
+from dislosses.normalized_focal import NormalizedFocalLoss, normalized_focal_loss
 
 Reduction = Literal["sum", "none"]
 REDUCTIONS = ("sum", "none")
@@ -28,7 +32,13 @@ _NAME = "dislosses::deep_supervision"
 _ARGUMENTS = "Tensor[] logits, Tensor target, str loss, float[] options, float? ignore_label"
 
 # What a function computes, as the module of its defaults.
-_MODULES: dict[Loss, PixelLoss] = {bce_loss: BCELoss()}
+_MODULES: dict[Loss, PixelLoss] = {
+    bce_loss: BCELoss(),
+    bce_iou_loss: BCEIoULoss(),
+    focal_loss: FocalLoss(),
+    iou_loss: IoULoss(),
+    normalized_focal_loss: NormalizedFocalLoss(),
+}
 
 
 def deep_supervision_loss(
@@ -45,8 +55,9 @@ def deep_supervision_loss(
     Args:
         logits: maps (B, C, h, w) at their own resolutions, floating, each of its own dtype.
         target: (B, C, H, W); bool, integer or floating. It gets no gradient.
-        loss: a loss of (logits, target) that gives a scalar. The pixel losses of this package, and their modules with
-            the reduction "mean", are fused with the upsampling where C is 1; others are called once a side output.
+        loss: a loss of (logits, target) that gives a scalar. bce_loss, iou_loss, bce_iou_loss, focal_loss and
+            normalized_focal_loss, and their modules for logits with the reduction "mean", are fused with the upsampling
+            where C is 1; any other is called once a side output.
         weights: one a side output; all 1 by default.
         reduction: "sum", or "none" (one weighted value a side output).
         sample_weight: (B,), floating, a factor for each sample; for losses that are fused.
@@ -112,10 +123,9 @@ def _check(
 def _fusable(loss: Loss, logits: Sequence[Tensor], target: Tensor) -> PixelLoss | None:
     """The loss as a module of this package that the op computes, None if there is none."""
     module = loss if isinstance(loss, PixelLoss) else _MODULES.get(loss)
-    if module is None or module.reduction != "mean" or module.arguments.probabilities:
+    if module is None or not module.is_its_formula or module.reduction != "mean" or module.arguments.probabilities:
         return None
-    planes = target.ndim == 4 and all(x.shape[1] == 1 for x in (target, *logits))
-    return module if planes else None
+    return module if target.ndim == 4 and all(x.shape[1] == 1 for x in (target, *logits)) else None
 
 
 def _one_by_one(logits: Sequence[Tensor], target: Tensor, loss: Loss) -> Tensor:

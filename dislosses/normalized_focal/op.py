@@ -120,6 +120,11 @@ class NormalizedFocalLoss(PixelLoss):
             self.register_buffer("k_sum", torch.zeros(()))
             self.register_buffer("m_max", torch.zeros(()))
 
+    @property
+    def is_its_formula(self) -> bool:
+        """Whether formula, arguments and reduction say all that this loss computes."""
+        return self.max_mult is None and self.size_average and not self.track_statistics
+
     def forward(self, logits: Tensor, target: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """The loss of logits against target, shapes as in :func:`normalized_focal_loss`."""
         loss = normalized_focal_loss(
