@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
 
 GPU = torch.cuda.is_available()
 DEVICE = "cuda" if GPU else "cpu"
@@ -42,3 +43,19 @@ def measure(benchmark: BenchmarkFixture, work: Callable[[], object]) -> None:
     benchmark.pedantic(work, rounds=rounds, iterations=iterations)
     if GPU:
         benchmark.extra_info["peak_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 3)
+
+
+def kept_for_backward(work: Callable[[], Tensor], inputs: Iterable[Tensor]) -> float:
+    """MB that one call leaves to its backward, the inputs left out."""
+    kept = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = work()
+    for given in inputs:
+        kept.pop(given.untyped_storage().data_ptr(), None)
+    del result
+    return round(sum(kept.values()) / 1e6, 3)

@@ -12,7 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 import dislosses
-from bench.measure import DEVICE, GPU, measure
+from bench.measure import DEVICE, GPU, kept_for_backward, measure
 
 BATCH, SIZE = (8 if GPU else 2), 1024
 DTYPES = {"fp32": (torch.float32, torch.float32), "bf16, bool target": (torch.bfloat16, torch.bool)}
@@ -88,22 +88,6 @@ def inputs(logits_dtype: torch.dtype, target_dtype: torch.dtype) -> tuple[Tensor
     return logits.to(logits_dtype).requires_grad_(), target.to(target_dtype)
 
 
-def kept_for_backward(loss: Loss, logits: Tensor, target: Tensor) -> float:
-    """MB that one call leaves to its backward, the inputs left out."""
-    kept = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        result = loss(logits, target)
-    for given in (logits, target):
-        kept.pop(given.untyped_storage().data_ptr(), None)
-    del result
-    return round(sum(kept.values()) / 1e6, 3)
-
-
 def check(loss: Loss, published: Loss, logits: Tensor, target: Tensor) -> None:
     """Loss and gradient are those of the published formula in float64."""
     exact = logits.detach().double().requires_grad_()
@@ -125,5 +109,5 @@ def test_forward_backward(benchmark: BenchmarkFixture, name: str, dtypes: str, i
     ours, published = LOSSES[name]
     loss = IMPLEMENTATIONS[implementation](ours, published)
     check(loss, published, logits, target)
-    benchmark.extra_info["kept_for_backward_mb"] = kept_for_backward(loss, logits, target)
+    benchmark.extra_info["kept_for_backward_mb"] = kept_for_backward(lambda: loss(logits, target), (logits, target))
     measure(benchmark, lambda: torch.autograd.grad(loss(logits, target), logits))

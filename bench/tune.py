@@ -18,6 +18,7 @@ from dislayers._runtime.launch import Blocks, architecture
 from dislosses import (
     bce_iou_loss,
     bce_loss,
+    deep_supervision_loss,
     feature_sync_loss,
     focal_loss,
     iou_loss,
@@ -25,10 +26,11 @@ from dislosses import (
     normalized_focal_loss,
 )
 from dislosses._pixel_loss import kernel as pixel_loss
+from dislosses.deep_supervision import kernel as deep_supervision
 from dislosses.feature_sync import kernel as feature_sync
 from dislosses.laplacian_boundary import kernel as laplacian_boundary
 
-CANDIDATES = [Blocks(elements, warps) for elements, warps in product((1024, 2048, 4096, 8192), (1, 4, 8))]
+CANDIDATES = [Blocks(elements, warps) for elements, warps in product((1024, 2048, 4096, 8192, 16384, 32768), (1, 4, 8))]
 SIDES = (512, 1024, 2048)
 
 Step = Callable[[int, torch.device], Callable[[], object]]
@@ -43,6 +45,14 @@ def step_of(loss: Callable[[Tensor, Tensor], Tensor]) -> Step:
         return lambda: torch.autograd.grad(loss(logits, target), logits)
 
     return make_step
+
+
+def deep_supervision_step(side: int, device: torch.device) -> Callable[[], object]:
+    """Forward and backward of IS-Net's six side outputs."""
+    logits = [torch.randn(1, 1, side >> i, side >> i, device=device, dtype=torch.bfloat16) for i in range(1, 7)]
+    target = torch.rand(1, 1, side, side, device=device) > 0.5
+    leaves = [x.requires_grad_() for x in logits]
+    return lambda: torch.autograd.grad(deep_supervision_loss(leaves, target), leaves)
 
 
 def feature_sync_step(side: int, device: torch.device) -> Callable[[], object]:
@@ -60,6 +70,7 @@ STEPS = {
     "focal": (pixel_loss, step_of(focal_loss)),
     "normalized_focal": (pixel_loss, step_of(normalized_focal_loss)),
     "laplacian_boundary": (laplacian_boundary, step_of(laplacian_boundary_loss)),
+    "deep_supervision": (deep_supervision, deep_supervision_step),
     "feature_sync": (feature_sync, feature_sync_step),
 }
 
