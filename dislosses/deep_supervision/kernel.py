@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import triton
@@ -26,6 +26,7 @@ from dislosses._pixel_loss.kernel import accuracy, constants, joined
 from dislosses._pixel_loss.op import formula_in_triton
 from dislosses.deep_supervision import reference
 from dislosses.deep_supervision.backward import close_seams, gradients_of_cells
+from dislosses.deep_supervision.cut import COLUMNS, Cut, fits
 from dislosses.deep_supervision.forward import sums_of_rows
 from dislosses.deep_supervision.reference import dtype_of_losses
 
@@ -34,65 +35,14 @@ BLOCKS: BlockTable = {
     "default": [(1 << 62, Blocks(16384, 8))],
     "cpu": [(1 << 62, Blocks(1 << 20, 8))],
 }
-_COLUMNS = 1024
-_WIDEST_CELL = 2048
-_MOST_PIXELS = 1 << 29
-
-
-class Cut(NamedTuple):
-    """How the backward pass of a side output is cut into programs.
-
-    Attributes:
-        cells: rows of cells a program.
-        parts: programs that share a row of cells, for cells of many rows.
-        rows: rows of pixels a part has of a cell.
-        tiles: programs that share a row of pixels.
-        tile: cells in a row of a program, and pixels in a row of a cell: powers of two.
-        bands: programs on top of each other, the parts of a cell counted once.
-    """
-
-    cells: int
-    parts: int
-    rows: int
-    tiles: int
-    tile: tuple[int, int]
-    bands: int
-
-    @classmethod
-    def of(cls, size: Sequence[int], full: Sequence[int], pixels: int) -> Cut:
-        """For the size of a side output, that of the target, and about so many pixels a program."""
-        (height, width), most = size, triton.cdiv(full[0], size[0])
-        span = triton.next_power_of_2(triton.cdiv(full[1], width))
-        across = min(triton.next_power_of_2(width), max(2, _COLUMNS // span))
-        tiles = 1 if width <= across else triton.cdiv(width, across - 1)
-        rows = max(1, pixels // (across * span))
-        cells, parts = max(1, rows // most), triton.cdiv(most, rows)
-        bands = triton.cdiv(height, cells)
-        return cls(cells, parts, triton.cdiv(most, parts), tiles, (across, span), bands)
-
-    @property
-    def programs(self) -> int:
-        """Of a sample."""
-        return self.bands * self.parts * self.tiles
-
-
-def fits(logits: Sequence[Tensor], target: Tensor) -> bool:
-    """Whether the kernels can take these sizes: numbers of pixels in 32 bits, a cell's row in one program."""
-    full = target.shape[-2:]
-    return all(
-        triton.cdiv(full[1], side.shape[-1]) <= _WIDEST_CELL
-        and all(a * b <= _MOST_PIXELS for a, b in zip(full, side.shape[-2:], strict=True))
-        for side in logits
-    )
 
 
 def _prepared(logits: Sequence[Tensor], target: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
     """Side outputs of one dtype and without gaps, and planes (B, H, W) of labels."""
-    dtype = reduce(torch.promote_types, (side.dtype for side in logits))
-    planes = image_planes(target)
-    return tuple(side.to(dtype).contiguous() for side in logits), planes.view(
-        torch.uint8
-    ) if target.dtype == torch.bool else planes
+    dtype, planes = reduce(torch.promote_types, (side.dtype for side in logits)), image_planes(target)
+    if planes.dtype == torch.bool:
+        planes = planes.view(torch.uint8)
+    return tuple(side.to(dtype).contiguous() for side in logits), planes
 
 
 def launch_forward(
@@ -105,7 +55,7 @@ def launch_forward(
     formula, chosen = formula_in_triton(name), constants(Arguments(options, ignore_label))
     batch, height, width = planes.shape
     blocks = blocks_for(BLOCKS, target.device, len(sides) * planes.numel())
-    columns = min(triton.next_power_of_2(width), _COLUMNS)
+    columns = min(triton.next_power_of_2(width), COLUMNS)
     rows, tiles = max(1, blocks.elements // columns), triton.cdiv(width, columns)
     programs = triton.cdiv(height, rows) * tiles
     sizes = (len(sides), batch, programs, formula.sums)
@@ -164,7 +114,7 @@ def launch_backward(
         with torch.cuda.device_of(target):
             gradients_of_cells[(programs[-1], batch)](
                 gradient,
-                coefficients,
+                coefficients.contiguous(),
                 sides,
                 planes,
                 results,
@@ -190,7 +140,7 @@ def launch_backward(
                 IGNORE_LABEL=ignore_label,
                 TILES=shapes,
                 ACCURACY=accuracy(seam),
-                num_warps=min(32, blocks.warps * triton.cdiv(max(a * b for a, b in shapes), _COLUMNS)),
+                num_warps=min(32, blocks.warps * triton.cdiv(max(a * b for a, b in shapes), COLUMNS)),
                 enable_fp_fusion=True,
             )
             close_seams[(max(bands), len(sides), batch)](
@@ -202,7 +152,7 @@ def launch_backward(
                 parts,
                 seams[:-1],
                 seam.stride(0),
-                BLOCK=_COLUMNS,
+                BLOCK=COLUMNS,
                 ACCURACY=accuracy(seam),
                 num_warps=4,
                 enable_fp_fusion=True,
@@ -215,7 +165,7 @@ def _ahead_of_time() -> list[AheadOfTime]:
     formula = formula_in_triton("bce")
     arguments = constants(Arguments()) | {"ACCURACY": tl.float32, "TERMS": formula.terms, "SLOPE": formula.slope}
     tiles = tuple((512 >> i, 2 << i) for i in range(6))
-    arguments |= {"SUMS": 1, "COEFFICIENTS": 1, "TILES": tiles, "COLUMNS": _COLUMNS, "BLOCK": _COLUMNS}
+    arguments |= {"SUMS": 1, "COEFFICIENTS": 1, "TILES": tiles, "COLUMNS": COLUMNS, "BLOCK": COLUMNS}
 
     def variant(kernel: Any, logits: str, target: str, warps: int) -> AheadOfTime:
         own = {name: value for name, value in arguments.items() if name in kernel.arg_names}

@@ -181,10 +181,11 @@ def test_any_size(sizes: tuple[int, int, int, int]) -> None:
 @pytest.mark.skipif(not INTERPRETED, reason="needs TRITON_INTERPRET=1")
 def test_many_programs_share_rows_and_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bands of cells, parts of a cell, tiles of a row: what lies between programs gets all of its gradient."""
-    from dislosses.deep_supervision import kernel
+    from dislosses.deep_supervision import cut, kernel
 
     monkeypatch.setattr(kernel, "BLOCKS", {"default": [(1 << 62, Blocks(16, 4))]})
-    monkeypatch.setattr(kernel, "_COLUMNS", 8)
+    monkeypatch.setattr(cut, "COLUMNS", 8)
+    monkeypatch.setattr(kernel, "COLUMNS", 8)
     assert_fused([(2, 3), (4, 7), (1, 1), (6, 12)], target_of(5, 11, batch=1))
 
 
@@ -232,6 +233,13 @@ def test_modules_of_losses_with_their_arguments() -> None:
     ignoring = deep_supervision_loss(sides, target, BCELoss(ignore_label=-1))
     right = by_hand(sides, target, ignore_label=-1).sum()
     torch.testing.assert_close(torch.autograd.grad(ignoring, sides), torch.autograd.grad(right, sides))
+
+
+@pytest.mark.parametrize("loss", [bce_iou_loss, NormalizedFocalLoss()], ids=str)
+def test_any_loss_compiles_whole(loss: Callable[..., Tensor]) -> None:
+    sides, target = sides_of([(2, 2), (1, 2)], dtype=torch.float32), target_of(3, 4)
+    compiled = torch.compile(deep_supervision_loss, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(sides, target, loss), deep_supervision_loss(sides, target, loss))
 
 
 def test_all_pixels_ignored() -> None:
