@@ -73,7 +73,8 @@ def deep_supervision_loss(
 
     Numerics:
         The logits, not the probabilities, are resized (bilinear, ``align_corners=False``), in float32 or float64.
-        Deterministic. A fused loss stores no upsampled map: backward keeps the inputs and a few numbers a sample.
+        Deterministic; right for finite logits; a NaN makes its sample's loss NaN. Backward of a fused loss keeps the
+        inputs and a few numbers a sample. Kernels store no upsampled map, plain PyTorch has one at a time.
 
     Source:
         DIS5K paper (Qin et al., 2022), L_sg in section 4.2; U²-Net (Qin et al., 2020), equation 1.
@@ -122,7 +123,7 @@ def _check(
 
 def _fusable(loss: Loss, logits: Sequence[Tensor], target: Tensor) -> PixelLoss | None:
     """The loss as a module of this package that the op computes, None if there is none."""
-    module = loss if isinstance(loss, PixelLoss) else _MODULES.get(loss)
+    module = loss if isinstance(loss, PixelLoss) else next((m for f, m in _MODULES.items() if f is loss), None)
     if module is None or not module.is_its_formula or module.reduction != "mean" or module.arguments.probabilities:
         return None
     return module if target.ndim == 4 and all(x.shape[1] == 1 for x in (target, *logits)) else None
