@@ -168,8 +168,8 @@ class DeepSupervisionLoss(nn.Module):
 
 def _fake_forward(logits: Sequence[Tensor], target: Tensor, loss: str, *_: object) -> tuple[Tensor, Tensor]:
     dtype = dtype_of_losses(logits)
-    losses = target.new_empty((len(logits), len(target)), dtype=dtype)
-    return losses, target.new_empty((len(logits), len(target), formulas[loss].coefficients), dtype=dtype)
+    losses = target.new_empty((len(logits), target.shape[0]), dtype=dtype)
+    return losses, target.new_empty((len(logits), target.shape[0], formulas[loss].coefficients), dtype=dtype)
 
 
 def _fake_backward(gradient: Tensor, coefficients: Tensor, logits: Sequence[Tensor], *_: object) -> list[Tensor]:
