@@ -6,6 +6,7 @@
 #include "moments.h"
 #include "distance_transform.h"
 #include "contours.h"
+#include "deep_supervision.h"
 #include "human_correction_effort.h"
 #include "morphology.h"
 #include "pixel_loss.h"
@@ -39,6 +40,8 @@ void laplacian_boundary_backward_cpu(const BoundaryGradient& task, int64_t threa
 
 void pixel_loss_cpu(const PixelSums& task, int64_t threads, int instruction_set);
 void pixel_loss_backward_cpu(const PixelSlopes& task, int64_t threads, int instruction_set);
+void deep_supervision_cpu(const DeepSupervision& task, int64_t threads, int instruction_set);
+void deep_supervision_backward_cpu(const DeepSupervision& task, int64_t threads, int instruction_set);
 
 // Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. The
 // text of the error, or null.

@@ -115,6 +115,12 @@ Formula formula_named(const std::string& name) {
     throw std::invalid_argument("formula must be one of pixel_formulas()");
 }
 
+void copy_options(Formula formula, const std::vector<float>& options, float* copy) {
+    const auto expected = static_cast<size_t>(formula_shapes[static_cast<int>(formula)].options);
+    expect(options.size() == expected, "options must be as many as the formula has");
+    std::copy(options.begin(), options.end(), copy);
+}
+
 std::vector<std::string> pixel_formulas() {
     std::vector<std::string> names;
     for (const FormulaShape& shape : formula_shapes) names.push_back(shape.name);
@@ -131,10 +137,42 @@ PixelLoss pixel_loss(const std::string& formula, bool probabilities, const std::
     PixelLoss loss = {formula_named(formula), probabilities, {}, ignore_label, required<const float>(prediction),
                       required<const void>(target), bytes_of_a_target == 1, prediction_stride, target_stride, batch,
                       pixels};
-    const auto expected = static_cast<size_t>(formula_shapes[static_cast<int>(loss.formula)].options);
-    expect(options.size() == expected, "options must be as many as the formula has");
-    std::copy(options.begin(), options.end(), loss.options);
+    copy_options(loss.formula, options, loss.options);
     return loss;
+}
+
+// Sides of side outputs, and the addresses of their maps.
+using Sides = std::vector<std::pair<int64_t, int64_t>>;
+using Addresses = std::vector<uintptr_t>;
+
+std::vector<SideOutput> side_outputs(const Addresses& logits, const Addresses& gradients, const Sides& sides,
+                                     int64_t batch) {
+    expect(!sides.empty() && logits.size() == sides.size(), "logits and sides must be those of at least one output");
+    expect(gradients.empty() || gradients.size() == sides.size(), "gradients must be as many as sides");
+    std::vector<SideOutput> outputs;
+    for (size_t i = 0; i < sides.size(); ++i) {
+        const auto [of_batch, height, width] = checked({batch, sides[i].first, sides[i].second});
+        float* gradient = gradients.empty() ? nullptr : required<float>(gradients[i]);
+        outputs.push_back({required<const float>(logits[i]), gradient, height, width});
+    }
+    return outputs;
+}
+
+DeepSupervision deep_supervision(const std::vector<SideOutput>& outputs, uintptr_t target, int64_t bytes_of_a_target,
+                                 Size size, const std::string& formula, const std::vector<float>& options,
+                                 float ignore_label) {
+    expect(bytes_of_a_target == 1 || bytes_of_a_target == 4, "bytes_of_a_target must be 1 (uint8) or 4 (float32)");
+    const auto [batch, height, width] = checked(size);
+    DeepSupervision task = {};
+    task.sides = outputs.data();
+    task.count = static_cast<int64_t>(outputs.size());
+    task.batch = batch, task.height = height, task.width = width;
+    task.target = required<const void>(target);
+    task.target_of_bytes = bytes_of_a_target == 1;
+    task.formula = formula_named(formula);
+    copy_options(task.formula, options, task.options);
+    task.ignore_label = ignore_label;
+    return task;
 }
 
 int best() { return static_cast<int>(best_instruction_set()); }
@@ -331,6 +369,31 @@ PYBIND11_MODULE(_C, module) {
         "formula"_a, "probabilities"_a, "options"_a, "ignore_label"_a, "prediction"_a, "prediction_stride"_a,
         "target"_a, "bytes_of_a_target"_a, "target_stride"_a, "size"_a, "coefficients"_a, "slopes"_a,
         "slopes_stride"_a, "threads"_a, "instruction_set"_a);
+    module.def(
+        "deep_supervision_cpu",
+        [](const Addresses& logits, const Sides& sides, uintptr_t target, int64_t bytes_of_a_target, Size size,
+           const std::string& formula, const std::vector<float>& options, float ignore_label, uintptr_t sums,
+           int64_t threads, int instruction_set) {
+            const auto outputs = side_outputs(logits, {}, sides, std::get<0>(size));
+            auto task = deep_supervision(outputs, target, bytes_of_a_target, size, formula, options, ignore_label);
+            task.sums = required<double>(sums);
+            run(deep_supervision_cpu, task, threads, instruction_set);
+        },
+        "logits"_a, "sides"_a, "target"_a, "bytes_of_a_target"_a, "size"_a, "formula"_a, "options"_a, "ignore_label"_a,
+        "sums"_a, "threads"_a, "instruction_set"_a);
+    module.def(
+        "deep_supervision_backward_cpu",
+        [](const Addresses& logits, const Sides& sides, uintptr_t target, int64_t bytes_of_a_target, Size size,
+           const std::string& formula, const std::vector<float>& options, float ignore_label, uintptr_t coefficients,
+           const Addresses& gradients, int64_t threads, int instruction_set) {
+            expect(!gradients.empty(), "gradients must be as many as sides");
+            const auto outputs = side_outputs(logits, gradients, sides, std::get<0>(size));
+            auto task = deep_supervision(outputs, target, bytes_of_a_target, size, formula, options, ignore_label);
+            task.coefficients = required<const float>(coefficients);
+            run(deep_supervision_backward_cpu, task, threads, instruction_set);
+        },
+        "logits"_a, "sides"_a, "target"_a, "bytes_of_a_target"_a, "size"_a, "formula"_a, "options"_a, "ignore_label"_a,
+        "coefficients"_a, "gradients"_a, "threads"_a, "instruction_set"_a);
 #if defined(DISLAYERS_CUDA)
     module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
     module.def(
