@@ -183,11 +183,36 @@ def pixel_loss_backward(m: Memory) -> Arguments:
     return {**called, "coefficients": m.noise(m.size[0] * coefficients), "slopes": slopes, "slopes_stride": stride}
 
 
+def _side_outputs(m: Memory) -> Arguments:
+    sides = [(m.random.choice(SIDES[:6]), m.random.choice(SIDES[:6])) for _ in range(m.random.randint(1, 3))]
+    called, bytes_of_a_target = _pixels(m), m.random.choice([1, 4])
+    labels = m.filled(np.random.default_rng(0).integers(0, 256, m.pixels * bytes_of_a_target, np.uint8))
+    return {
+        "logits": [m.noise(m.size[0] * height * width) for height, width in sides], "sides": sides, "target": labels,
+        "bytes_of_a_target": bytes_of_a_target, "size": m.size,
+        **{name: called[name] for name in ("formula", "options", "ignore_label")}, **m.workers(),
+    }  # fmt: skip
+
+
+def deep_supervision(m: Memory) -> Arguments:
+    called = _side_outputs(m)
+    sums = {"bce": 1, "focal": 1, "bce_iou": 3}.get(called["formula"], 2)
+    return {**called, "sums": m.room(8 * len(called["sides"]) * m.size[0] * sums)}
+
+
+def deep_supervision_backward(m: Memory) -> Arguments:
+    called = _side_outputs(m)
+    coefficients = {"iou": 2, "bce_iou": 3}.get(called["formula"], 1)
+    gradients = [m.room(4 * m.size[0] * height * width) for height, width in called["sides"]]
+    return {**called, "coefficients": m.noise(len(gradients) * m.size[0] * coefficients), "gradients": gradients}
+
+
 BINDINGS = (
     *(dilate, skeletonize, connected_components, joint_histogram, moments, distance_transform, contours),
     *(approximate_polygons, human_correction_effort, weighted_f_measure),
     *(laplacian_boundary, laplacian_boundary_backward),
     *(approximate_polygons, human_correction_effort, weighted_f_measure, pixel_loss, pixel_loss_backward),
+    *(deep_supervision, deep_supervision_backward),
 )
 
 NO_INTEGERS = (None, "1", 1.5, 2**64)
@@ -199,6 +224,8 @@ WRONG: dict[str, tuple[Any, ...]] = {
         ("pixel_loss size", "pixel_loss_backward size"),
         (None, (1,), (1, 1, 1), (0, 1), (1, 0), (-1, 1), (1, -1), (2**41, 1), (1, 2**41), (MOST, MOST), (2**63, 1)),
     ),
+    **dict.fromkeys(("logits", "gradients"), (None, 1, [], [0], [1] * 9)),
+    "sides": (None, 1, [], [(0, 1)], [(1, -1)], [(1, 1)] * 9, [(MOST, MOST)]),
     "threads": (0, -1, -MOST, *NO_INTEGERS),
     "instruction_set": (-1, len(_C.instruction_sets()), 2**31, -(2**31), *NO_INTEGERS),
     "iterations": (-1, 2**41, MOST, *NO_INTEGERS),

@@ -13,11 +13,12 @@ from dislayers._runtime import check
 from dislayers._runtime.backend import Implementation
 from dislayers._runtime.launch import triton_missing
 from dislayers._runtime.library import left_to_compiler, register
+from dislayers._runtime.native import missing_kernel
 from dislosses._pixel_loss.loss import PixelLoss
 from dislosses._pixel_loss.op import formulas
 from dislosses.bce import BCELoss, bce_loss
 from dislosses.bce_iou import BCEIoULoss, bce_iou_loss
-from dislosses.deep_supervision import reference
+from dislosses.deep_supervision import native, reference
 from dislosses.deep_supervision.reference import dtype_of_losses
 from dislosses.focal import FocalLoss, focal_loss
 from dislosses.iou import IoULoss, iou_loss
@@ -200,14 +201,20 @@ _differentiate = register(
     f"{_NAME}_backward(Tensor gradient, Tensor coefficients, {_ARGUMENTS}) -> Tensor[]",
     reference.backward,
     _fake_backward,
-    kernels=[Implementation("triton", partial(_triton, "launch_backward"), triton_missing)],
+    kernels=[
+        Implementation("triton", partial(_triton, "launch_backward"), triton_missing),
+        Implementation("native", native.backward, missing_kernel("deep_supervision_backward")),
+    ],
 )
 
 _compute = register(
     f"{_NAME}({_ARGUMENTS}) -> (Tensor losses, Tensor coefficients)",
     reference.forward,
     _fake_forward,
-    kernels=[Implementation("triton", partial(_triton, "launch_forward"), triton_missing)],
+    kernels=[
+        Implementation("triton", partial(_triton, "launch_forward"), triton_missing),
+        Implementation("native", native.forward, missing_kernel("deep_supervision")),
+    ],
     backward=_backward,
     setup_context=_save,
 )
