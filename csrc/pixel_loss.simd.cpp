@@ -27,42 +27,71 @@ Pixels<Target> pixels_of(const PixelLoss& loss, int64_t sample, int64_t first) {
             left < pixels_of_a_task ? left : pixels_of_a_task};
 }
 
-double sum_of(const float (&terms)[together]) {
-    float sums[lanes] = {};
-    for (int64_t i = 0; i < together; i += lanes)
-        for (int64_t lane = 0; lane < lanes; ++lane) sums[lane] += terms[i + lane];
-    double sum = 0;
-    for (const float of_lane : sums) sum += static_cast<double>(of_lane);
-    return sum;
+// The terms of a sum: so many pixels in float32, in lanes, and the lanes of all in float64.
+class Lanes {
+  public:
+    float terms[together] = {};
+
+    void add_terms() {
+        float sums[lanes] = {};
+        for (int64_t i = 0; i < together; i += lanes)
+            for (int64_t lane = 0; lane < lanes; ++lane) sums[lane] += terms[i + lane];
+        for (int64_t lane = 0; lane < lanes; ++lane) totals[lane] += static_cast<double>(sums[lane]);
+    }
+
+    double total() const {
+        double sum = 0;
+        for (const double of_lane : totals) sum += of_lane;
+        return sum;
+    }
+
+  private:
+    double totals[lanes] = {};
+};
+
+// Whether pixels count, as bytes: beside them a compiler computes four vectors of floats at once, which do not wait for
+// each other.
+template <typename Target>
+void find_counted(const Target* target, int64_t count, float ignore_label, uint8_t* counted) {
+    for (int64_t i = 0; i < count; ++i) counted[i] = static_cast<float>(target[i]) != ignore_label;
 }
 
 template <typename Formula, typename Prediction, typename Target>
 FLATTENED void add_terms(const Pixels<Target>& pixels, const PixelLoss& loss, double* sums) {
-    float terms[Formula::sums][together] = {};
+    Lanes found[Formula::sums];
+    uint8_t counted[together];
     for (int64_t first = 0; first < pixels.count; first += together) {
         const float* prediction = pixels.prediction + first;
         const Target* target = pixels.target + first;
         const int64_t left = pixels.count - first, count = left < together ? left : together;
-        if (left < together)
-            for (auto& of_a_sum : terms)
-                for (float& term : of_a_sum) term = 0;
+        find_counted(target, count, loss.ignore_label, counted);
         for (int64_t i = 0; i < count; ++i) {
             float of_pixel[Formula::sums];
-            const float label = static_cast<float>(target[i]);
-            Formula::terms(Prediction(prediction[i]), label, loss.options, of_pixel);
-            for (int s = 0; s < Formula::sums; ++s) terms[s][i] = label != loss.ignore_label ? of_pixel[s] : 0;
+            Formula::terms(Prediction(prediction[i]), static_cast<float>(target[i]), loss.options, of_pixel);
+            for (int s = 0; s < Formula::sums; ++s) found[s].terms[i] = counted[i] ? of_pixel[s] : 0;
         }
-        for (int s = 0; s < Formula::sums; ++s) sums[s] += sum_of(terms[s]);
+        for (Lanes& sum : found) {
+            for (int64_t i = count; i < together; ++i) sum.terms[i] = 0;
+            sum.add_terms();
+        }
     }
+    for (int s = 0; s < Formula::sums; ++s) sums[s] += found[s].total();
 }
 
 template <typename Formula, typename Prediction, typename Target>
 FLATTENED void write_slopes(const Pixels<Target>& pixels, const PixelLoss& loss, const float* coefficients,
                             float* __restrict slopes) {
-    for (int64_t i = 0; i < pixels.count; ++i) {
-        const float label = static_cast<float>(pixels.target[i]);
-        const float slope = Formula::slope(Prediction(pixels.prediction[i]), label, coefficients, loss.options);
-        slopes[i] = label != loss.ignore_label ? slope : 0;
+    uint8_t counted[together];
+    for (int64_t first = 0; first < pixels.count; first += together) {
+        const float* prediction = pixels.prediction + first;
+        const Target* target = pixels.target + first;
+        const int64_t left = pixels.count - first, count = left < together ? left : together;
+        find_counted(target, count, loss.ignore_label, counted);
+        for (int64_t i = 0; i < count; ++i) {
+            const float label = static_cast<float>(target[i]);
+            const float slope = Formula::slope(Prediction(prediction[i]), label, coefficients, loss.options);
+            slopes[first + i] = counted[i] ? slope : 0;
+        }
     }
 }
 
