@@ -109,6 +109,8 @@ Boundary boundary(uintptr_t values, Strides value_strides, uintptr_t target, int
     expect(bytes_of_a_target == 1 || bytes_of_a_target == 4, "bytes_of_a_target must be 1 (uint8) or 4 (float32)");
     return {predictions(values, 4, value_strides), predictions(target, bytes_of_a_target, target_strides), planes,
             height, width, logits, absolute, cross};
+}
+
 Formula formula_named(const std::string& name) {
     for (size_t i = 0; i < std::size(formula_shapes); ++i)
         if (name == formula_shapes[i].name) return static_cast<Formula>(i);

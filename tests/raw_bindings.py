@@ -154,6 +154,8 @@ def laplacian_boundary(m: Memory) -> Arguments:
 def laplacian_boundary_backward(m: Memory) -> Arguments:
     scales = np.array([m.random.choice([0.0, 1.0, math.inf, math.nan]) for _ in range(m.size[0])], np.float32)
     return {**_boundary(m), "scales": m.filled(scales), "gradient": m.room(4 * m.pixels)}
+
+
 def _pixels(m: Memory) -> Arguments:
     batch, pixels = m.size[0], m.pixels // m.size[0]
     formula, options = m.random.choice([("bce", 0), ("iou", 0), ("bce_iou", 2), ("focal", 3), ("normalized_focal", 3)])
@@ -210,8 +212,7 @@ def deep_supervision_backward(m: Memory) -> Arguments:
 BINDINGS = (
     *(dilate, skeletonize, connected_components, joint_histogram, moments, distance_transform, contours),
     *(approximate_polygons, human_correction_effort, weighted_f_measure),
-    *(laplacian_boundary, laplacian_boundary_backward),
-    *(approximate_polygons, human_correction_effort, weighted_f_measure, pixel_loss, pixel_loss_backward),
+    *(laplacian_boundary, laplacian_boundary_backward, pixel_loss, pixel_loss_backward),
     *(deep_supervision, deep_supervision_backward),
 )
 
@@ -249,10 +250,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "formula": (None, 1, "", "BCE", "bce\0"),
     "options": (None, 1, [0.0], [0.0] * 4, [None] * 2, ["1"] * 3),
     "ignore_label": (None, "1"),
-    "bytes_of_a_target": (0, -1, 2, 8, MOST, *NO_INTEGERS),
     **dict.fromkeys(("prediction", "target", "coefficients", "slopes"), (0, -1, *NO_INTEGERS)),
     **dict.fromkeys(("prediction_stride", "target_stride", "slopes_stride"), NO_INTEGERS),
-    **dict.fromkeys(("probabilities", "square", "flip", "diagonal", "segment", "closed"), ("yes",)),
+    "probabilities": ("yes",),
 }
 
 

@@ -65,7 +65,6 @@ def rows(samples: Tensor) -> Tensor:
     return samples.unsqueeze(-1).flatten(1)
 
 
-def _flat(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
 def flat(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
     """Both as (B, N), in the order of the prediction's memory, and the dtype of sums."""
     prediction = dense_samples(prediction)
