@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import torch
 from rich.box import MARKDOWN
@@ -11,7 +12,13 @@ from rich.table import Table
 from torch import Tensor
 
 import dislosses
-from bench import test_orthogonality, test_pixel_losses
+from bench import (
+    test_deep_supervision,
+    test_feature_sync,
+    test_laplacian_boundary,
+    test_orthogonality,
+    test_pixel_losses,
+)
 from bench.traffic import Arguments, Operation, Traffic, count
 from bench.traffic_compiled import VERSION, count_compiled
 from dismodels import create_model
@@ -52,8 +59,18 @@ class Counted:
 
 
 def logits_and_target() -> tuple[Tensor, Tensor]:
-    logits, target = (torch.empty(BATCH, 1, SIZE, SIZE) for _ in range(2))
-    return logits.requires_grad_(), target
+    return _differentiable([(BATCH, 1, SIZE, SIZE)])[0], torch.empty(BATCH, 1, SIZE, SIZE)
+
+
+def side_outputs_and_target() -> tuple[list[Tensor], Tensor]:
+    """IS-Net's six logits at their own resolutions."""
+    return _differentiable(_shapes_of_isnet()[0]), torch.empty(BATCH, 1, SIZE, SIZE)
+
+
+def features_and_guides() -> tuple[list[Tensor], list[Tensor]]:
+    """IS-Net's six maps that follow those of its ground-truth encoder."""
+    shapes = _shapes_of_isnet()[1]
+    return _differentiable(shapes), [torch.empty(shape) for shape in shapes]
 
 
 def weights() -> tuple[list[Tensor]]:
@@ -61,8 +78,34 @@ def weights() -> tuple[list[Tensor]]:
     return (dislosses.orthogonality_weights(create_model("isnet")),)
 
 
+def _differentiable(shapes: list[torch.Size]) -> list[Tensor]:
+    return [torch.empty(shape, requires_grad=True) for shape in shapes]
+
+
+@cache
+def _shapes_of_isnet() -> tuple[list[torch.Size], list[torch.Size]]:
+    """Of its logits and of its features."""
+    with torch.device("meta"):
+        outputs = create_model("isnet")(torch.empty(BATCH, 3, SIZE, SIZE))
+    return [x.shape for x in outputs.logits], [x.shape for x in outputs.features]
+
+
 CASES = [
-    *(Case(name, ours, published, logits_and_target) for name, (ours, published) in test_pixel_losses.LOSSES.items()),
+    *(Case(name, *losses, logits_and_target) for name, losses in test_pixel_losses.LOSSES.items()),
+    Case("laplacian_boundary", dislosses.laplacian_boundary_loss, test_laplacian_boundary.published, logits_and_target),
+    Case(
+        "deep_supervision of six outputs",
+        dislosses.deep_supervision_loss,
+        test_deep_supervision.published,
+        side_outputs_and_target,
+    ),
+    Case(
+        "feature_sync of six maps",
+        dislosses.feature_sync_loss,
+        test_feature_sync.published_l2,
+        features_and_guides,
+        idle={"_feature_sync_scale": "IN_PLACE"},
+    ),
     Case("orthogonality of 119 weights", dislosses.orthogonality_loss, test_orthogonality.published, weights),
 ]
 
