@@ -92,4 +92,5 @@ def _fake_backward(gradient: Tensor, coefficients: Tensor, prediction: Tensor, *
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     prediction, target, *ctx.arguments = inputs
     ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)
     ctx.save_for_backward(output[1], prediction, target)

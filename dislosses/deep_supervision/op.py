@@ -186,6 +186,7 @@ def _triton(launch: str, *arguments: Any) -> Any:
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     logits, target, *ctx.arguments = inputs
     ctx.mark_non_differentiable(output[1])
+    ctx.set_materialize_grads(False)
     ctx.save_for_backward(output[1], target, *logits)
 
 
