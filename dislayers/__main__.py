@@ -56,8 +56,10 @@ def main() -> None:
     }
     for title, rows in sections.items():
         print(f"{title}:")
-        for name, text in rows:
-            print(f"  {name:<36} {text}")
+        listed = list(rows)
+        width = max(len(name) for name, _ in listed)
+        for name, text in listed:
+            print(f"  {name:<{width}} {text}")
 
 
 if __name__ == "__main__":
