@@ -1,16 +1,10 @@
 // Deep supervision of one band of rows: low rows are resized horizontally when they come into reach; every pixel is a
 // blend of two such rows, and its derivative goes back to two rows of sums, gathered when they go out of reach.
-#if defined(__GNUC__) && !defined(__clang__)
-// Else what a pixel would be behind each limit of a formula is computed for all pixels, with constants whose products
-// are denormal: up to twice the time.
-#pragma GCC optimize("no-thread-jumps")
-#endif
-
-#include "deep_supervision.h"
+#include "pixel_formulas.simd.h"
 
 #include "bilinear.simd.h"
+#include "deep_supervision.h"
 #include "instruction_set.h"
-#include "pixel_formulas.simd.h"
 
 namespace dislayers {
 namespace DISLAYERS_INSTRUCTION_SET {

@@ -1,8 +1,8 @@
 // A band of rows of the Laplacian boundary loss: rows pass by, and the last three of everything are in scratch memory.
-#include "laplacian_boundary.h"
+#include "transcendental.simd.h"
 
 #include "instruction_set.h"
-#include "transcendental.simd.h"
+#include "laplacian_boundary.h"
 
 namespace dislayers {
 namespace DISLAYERS_INSTRUCTION_SET {
@@ -63,9 +63,9 @@ float one_less(float a, float e) {
     return a < 0.04f ? near_zero : far;
 }
 
-// -(t log D + (1 - t) log(1 - D)), from both convolutions. Flat, since a call would keep the loop from becoming vectors.
-__attribute__((flatten)) void losses(const float* __restrict found, const float* __restrict wanted, int64_t width, float mirror,
-            float* __restrict out) {
+// -(t log D + (1 - t) log(1 - D)), from both convolutions.
+FLATTENED void losses(const float* __restrict found, const float* __restrict wanted, int64_t width, float mirror,
+                      float* __restrict out) {
     for (int64_t x = 0; x < width; ++x) {
         const float a = at_most(at_least(strength(found[x], mirror), smallest_strength), largest_strength);
         const float e = exponential(-2 * a), f = exponential(-2 * strength(wanted[x], mirror));

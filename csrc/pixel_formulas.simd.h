@@ -7,18 +7,14 @@
 // vectors of a loop over pixels, in a function that is FLATTENED, and leaves out what a formula does not use.
 #pragma once
 
-#include "pixel_formulas.h"
 #include "transcendental.simd.h"
 
-// Takes into a function all that it calls: a loop with calls does not become vectors.
-#if defined(__GNUC__)
-#define FLATTENED __attribute__((flatten))
-#else
-#define FLATTENED
-#endif
+#include "pixel_formulas.h"
 
 namespace dislayers {
 namespace {
+
+float absolute(float x) { return float_of(bits_of(x) & 0x7fffffff); }
 
 // log x, at least -100; right for the smallest numbers also.
 float limited_logarithm(float x) {

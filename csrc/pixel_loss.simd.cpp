@@ -1,8 +1,8 @@
 // Sums and slopes of a task's pixels.
-#include "pixel_loss.h"
+#include "pixel_formulas.simd.h"
 
 #include "instruction_set.h"
-#include "pixel_formulas.simd.h"
+#include "pixel_loss.h"
 
 namespace dislayers {
 namespace DISLAYERS_INSTRUCTION_SET {
