@@ -5,7 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dislayers._runtime.layout import bool_as_uint8
+
 
 def at_least_float32(tensor: Tensor) -> Tensor:
     """The tensor in float32 if it is bool, integer or half precision; float32 and float64 as they are."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def uint8_or_float32(target: Tensor) -> Tensor:
+    """A target as compiled kernels read it: bool and uint8 as uint8, the rest in float32."""
+    target = bool_as_uint8(target)
+    return target if target.dtype == torch.uint8 else target.float()

@@ -9,10 +9,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
+
+from dislayers._runtime.backend import Implementation
 
 
 def triton_missing(device: str) -> str:
@@ -22,6 +25,19 @@ def triton_missing(device: str) -> str:
     if device == "cpu" and os.environ.get("TRITON_INTERPRET", "0") not in ("1", "true", "on"):
         return "TRITON_INTERPRET is not 1"
     return ""
+
+
+def in_triton(launcher: str, *first: Any) -> Implementation:
+    """The function "module.name" as an implementation, given ``first`` before the op's arguments.
+
+    Its module needs Triton, so it is imported when the op first runs.
+    """
+    module, _, name = launcher.rpartition(".")
+
+    def run(*arguments: Any) -> Any:
+        return getattr(import_module(module), name)(*first, *arguments)
+
+    return Implementation("triton", run, triton_missing)
 
 
 class Blocks(NamedTuple):
@@ -73,3 +89,25 @@ class AheadOfTime:
     elements: int = 0
     budget: float = float("inf")
     aligned: Sequence[str] = ()
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        kernel: Any,
+        constants: Mapping[str, Any],
+        types: Mapping[str, str | tuple[str, ...]],
+        warps: int,
+        *,
+        aligned: tuple[str, ...] = ("_ptr",),
+        elements: int = 0,
+        budget: float = float("inf"),
+    ) -> Self:
+        """A variant of a kernel, of whose arguments constants and types may hold more than there are.
+
+        What stands in neither is "*fp32" if its name ends with "_ptr", else "i32"; aligned holds endings of names.
+        """
+        own = {argument: constants[argument] for argument in kernel.arg_names if argument in constants}
+        rest = [argument for argument in kernel.arg_names if argument not in own]
+        signature = {x: types.get(x, "*fp32" if x.endswith("_ptr") else "i32") for x in rest}
+        return cls(name, kernel, signature, own, warps, elements, budget, [x for x in rest if x.endswith(aligned)])

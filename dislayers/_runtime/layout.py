@@ -29,6 +29,11 @@ def fill_planes(mask: Tensor, compute: Callable[[Tensor, Tensor], None]) -> Tens
     return result if out is result else result.copy_(out.view(mask.shape))
 
 
+def bool_as_uint8(tensor: Tensor) -> Tensor:
+    """A bool tensor as uint8, a view; any other as it is."""
+    return tensor.view(torch.uint8) if tensor.dtype == torch.bool else tensor
+
+
 def dense_samples(tensor: Tensor) -> Tensor:
     """A tensor (B, ...) of which each sample fills one stretch of memory: itself, else a copy.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -44,6 +45,11 @@ extension, _missing = _load()
 
 best_instruction_set = len(extension.instruction_sets()) - 1 if extension else 0
 """What kernels for the CPU are told to use: the place of this processor's best in ``extension.instruction_sets()``."""
+
+
+def workers() -> tuple[int, int]:
+    """What a kernel for the CPU takes last: how many threads, and which instruction set."""
+    return torch.get_num_threads(), best_instruction_set
 
 
 def missing(device: str) -> str:

@@ -1,8 +1,8 @@
-"""Triton kernels of any formula: one pass for the sums of a block, one program a sample to join them, one pass for the
-gradient."""
+"""Any formula in Triton, and what launches its kernels."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import torch
@@ -11,8 +11,9 @@ import triton.language as tl
 from torch import Tensor
 
 from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
-from dislayers._runtime.layout import dense_samples, same_layout
+from dislayers._runtime.layout import bool_as_uint8, dense_samples, same_layout
 from dislosses._pixel_loss.formula import Arguments
+from dislosses._pixel_loss.passes import join, slopes_of_blocks, sums_of_blocks
 
 # Not tuned on a GPU yet: `python -m bench.tune` prints rows for the GPU it runs on.
 BLOCKS: BlockTable = {
@@ -40,125 +41,15 @@ class Formula(NamedTuple):
     coefficients: int = 1
 
 
-@triton.jit
-def _block(
-    prediction_ptr,
-    target_ptr,
-    prediction_stride_b,
-    target_stride_b,
-    pixels,
-    IGNORE_LABEL: tl.constexpr,
-    BLOCK: tl.constexpr,
-    ACCURACY: tl.constexpr,
-):
-    """Predictions and labels of this program's block, which of them count, and which lie in the sample."""
-    sample = tl.program_id(1).to(tl.int64)
-    start = tl.program_id(0).to(tl.int64) * BLOCK
-    offs = tl.arange(0, BLOCK)
-    inside = offs < pixels - start
-    prediction = tl.load(prediction_ptr + sample * prediction_stride_b + start + offs, mask=inside, other=0)
-    target = tl.load(target_ptr + sample * target_stride_b + start + offs, mask=inside, other=0).to(ACCURACY)
-    valid = inside
-    if IGNORE_LABEL is not None:
-        valid = inside & (target != IGNORE_LABEL)
-        target = tl.where(valid, target, 0)
-    return prediction.to(ACCURACY), target, valid, inside
-
-
-@triton.jit
-def _forward(
-    prediction_ptr,
-    target_ptr,
-    partial_ptr,
-    prediction_stride_b,
-    target_stride_b,
-    pixels,
-    TERMS: tl.constexpr,
-    SUMS: tl.constexpr,
-    OPTIONS: tl.constexpr,
-    IGNORE_LABEL: tl.constexpr,
-    PROBABILITIES: tl.constexpr,
-    BLOCK: tl.constexpr,
-    ACCURACY: tl.constexpr,
-):
-    prediction, target, valid, _ = _block(
-        prediction_ptr, target_ptr, prediction_stride_b, target_stride_b, pixels, IGNORE_LABEL, BLOCK, ACCURACY
-    )
-    terms = TERMS(prediction, target, OPTIONS, PROBABILITIES)
-    place = (tl.program_id(1) * tl.num_programs(0) + tl.program_id(0)) * SUMS
-    for i in tl.static_range(SUMS):
-        tl.store(partial_ptr + place + i, tl.sum(tl.where(valid, terms[i], 0), axis=0))
-
-
-@triton.jit
-def _join(
-    partial_ptr,
-    loss_ptr,
-    coefficients_ptr,
-    blocks,
-    pixels,
-    FINISH: tl.constexpr,
-    SUMS: tl.constexpr,
-    COEFFICIENTS: tl.constexpr,
-    OPTIONS: tl.constexpr,
-    BLOCK: tl.constexpr,
-    ACCURACY: tl.constexpr,
-):
-    sample = tl.program_id(0).to(tl.int64)
-    sums = ()
-    for i in tl.static_range(SUMS):
-        total = tl.zeros((BLOCK,), ACCURACY)
-        for start in range(0, blocks, BLOCK):
-            offs = start + tl.arange(0, BLOCK)
-            total += tl.load(partial_ptr + (sample * blocks + offs) * SUMS + i, mask=offs < blocks, other=0)
-        sums = sums + (tl.sum(total, axis=0),)  # type: ignore[assignment]  # noqa: RUF005
-    loss, coefficients = FINISH(sums, tl.cast(pixels, ACCURACY), OPTIONS)
-    tl.store(loss_ptr + sample, loss)
-    for i in tl.static_range(COEFFICIENTS):
-        tl.store(coefficients_ptr + sample * COEFFICIENTS + i, coefficients[i])
-
-
-@triton.jit
-def _backward(
-    gradient_ptr,
-    coefficients_ptr,
-    prediction_ptr,
-    target_ptr,
-    result_ptr,
-    gradient_stride_b,
-    prediction_stride_b,
-    target_stride_b,
-    result_stride_b,
-    pixels,
-    SLOPE: tl.constexpr,
-    COEFFICIENTS: tl.constexpr,
-    OPTIONS: tl.constexpr,
-    IGNORE_LABEL: tl.constexpr,
-    PROBABILITIES: tl.constexpr,
-    BLOCK: tl.constexpr,
-    ACCURACY: tl.constexpr,
-):
-    prediction, target, valid, inside = _block(
-        prediction_ptr, target_ptr, prediction_stride_b, target_stride_b, pixels, IGNORE_LABEL, BLOCK, ACCURACY
-    )
-    sample = tl.program_id(1).to(tl.int64)
-    gradient = tl.load(gradient_ptr + sample * gradient_stride_b).to(ACCURACY)
-    coefficients = ()
-    for i in tl.static_range(COEFFICIENTS):
-        coefficients = coefficients + (tl.load(coefficients_ptr + sample * COEFFICIENTS + i) * gradient,)  # type: ignore[assignment]  # noqa: RUF005
-    slope = SLOPE(prediction, target, coefficients, OPTIONS, PROBABILITIES)
-    if IGNORE_LABEL is not None:
-        slope = tl.where(valid, slope, 0)
-    start = tl.program_id(0).to(tl.int64) * BLOCK
-    place = result_ptr + sample * result_stride_b + start + tl.arange(0, BLOCK)
-    tl.store(place, slope.to(result_ptr.dtype.element_ty), mask=inside)
+def formula_of(name: str) -> Formula:
+    """The formula in ``kernel.py`` of the loss's room."""
+    formula: Formula = import_module(f"dislosses.{name}.kernel").FORMULA
+    return formula
 
 
 def _prepared(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, int, Blocks]:
     prediction = dense_samples(prediction)
-    target = same_layout(target, prediction)
-    if target.dtype == torch.bool:
-        target = target.view(torch.uint8)
+    target = bool_as_uint8(same_layout(target, prediction))
     pixels = prediction[0].numel() if len(prediction) else 0
     return prediction, target, pixels, blocks_for(BLOCKS, prediction.device, prediction.numel())
 
@@ -177,15 +68,16 @@ def accuracy(prediction: Tensor) -> Any:
     return tl.float64 if prediction.dtype == torch.float64 else tl.float32
 
 
-def launch_forward(formula: Formula, prediction: Tensor, target: Tensor, *packed: Any) -> tuple[Tensor, Tensor]:
-    """As :func:`dislosses._pixel_loss.reference.forward`."""
+def launch_forward(name: str, prediction: Tensor, target: Tensor, *packed: Any) -> tuple[Tensor, Tensor]:
+    """As :func:`dislosses._pixel_loss.reference.forward`, of the loss of a name."""
+    formula = formula_of(name)
     prediction, target, pixels, blocks = _prepared(prediction, target)
     batch, dtype = len(prediction), torch.promote_types(prediction.dtype, torch.float32)
     programs, chosen = triton.cdiv(pixels, blocks.elements), constants(Arguments(*packed))
     partial = torch.empty((batch, programs, formula.sums), dtype=dtype, device=prediction.device)
     if partial.numel():
         with torch.cuda.device_of(prediction):
-            _forward[(programs, batch)](
+            sums_of_blocks[(programs, batch)](
                 prediction,
                 target,
                 partial,
@@ -209,7 +101,7 @@ def joined(formula: Formula, partial: Tensor, pixels: int, options: tuple[float,
     losses, coefficients = partial.new_empty(samples), partial.new_empty((*samples, formula.coefficients))
     if losses.numel():
         with torch.cuda.device_of(partial):
-            _join[(losses.numel(),)](
+            join[(losses.numel(),)](
                 partial,
                 losses,
                 coefficients,
@@ -228,14 +120,15 @@ def joined(formula: Formula, partial: Tensor, pixels: int, options: tuple[float,
 
 
 def launch_backward(
-    formula: Formula, gradient: Tensor, coefficients: Tensor, prediction: Tensor, target: Tensor, *packed: Any
+    name: str, gradient: Tensor, coefficients: Tensor, prediction: Tensor, target: Tensor, *packed: Any
 ) -> Tensor:
-    """As :func:`dislosses._pixel_loss.reference.backward`."""
+    """As :func:`dislosses._pixel_loss.reference.backward`, of the loss of a name."""
+    formula = formula_of(name)
     prediction, target, pixels, blocks = _prepared(prediction, target)
     result = torch.empty_like(prediction)
     if result.numel():
         with torch.cuda.device_of(prediction):
-            _backward[(triton.cdiv(pixels, blocks.elements), len(prediction))](
+            slopes_of_blocks[(triton.cdiv(pixels, blocks.elements), len(prediction))](
                 gradient,
                 coefficients,
                 prediction,
@@ -268,28 +161,23 @@ def ahead_of_time(
         budgets: instructions an element by ("forward" or "backward", type of the logits, type of the target).
         arguments: of the formula.
     """
-    blocks, chosen = BLOCKS["default"][-1][1], constants(arguments) | {"ACCURACY": tl.float32}
-    counts = {"SUMS": formula.sums, "COEFFICIENTS": formula.coefficients}
-    parts = {"TERMS": formula.terms, "SLOPE": formula.slope, "FINISH": formula.finish}
-
-    def variant(title: str, kernel: Any, types: dict[str, str], block: int, warps: int, **proof: Any) -> AheadOfTime:
-        known = chosen | counts | parts | {"BLOCK": block}
-        own = {name: value for name, value in known.items() if name in kernel.arg_names}
-        arguments = [name for name in kernel.arg_names if name not in own]
-        signature = {name: types.get(name, "*fp32" if name.endswith("_ptr") else "i32") for name in arguments}
-        whole = [a for a in arguments if a.endswith(("_ptr", "_stride_b", "pixels")) and a != "gradient_stride_b"]
-        return AheadOfTime(f"{name} {title}", kernel, signature, own, warps, aligned=whole, **proof)
-
-    kernels = {"forward": _forward, "backward": _backward}
+    blocks, known = BLOCKS["default"][-1][1], constants(arguments) | {"ACCURACY": tl.float32}
+    known |= {"SUMS": formula.sums, "COEFFICIENTS": formula.coefficients}
+    known |= {"TERMS": formula.terms, "SLOPE": formula.slope, "FINISH": formula.finish}
+    kernels = {"forward": sums_of_blocks, "backward": slopes_of_blocks}
+    # The gradient of a sample's loss may be one number for all samples.
+    aligned = ("_ptr", "prediction_stride_b", "target_stride_b", "result_stride_b", "pixels")
     variants = [
-        variant(
-            f"{direction} {logits} {target}",
+        AheadOfTime.of(
+            f"{name} {direction} {logits} {target}",
             kernels[direction],
+            known | {"BLOCK": blocks.elements},
             {"prediction_ptr": f"*{logits}", "target_ptr": f"*{target}", "result_ptr": f"*{logits}"},
-            *blocks,
+            blocks.warps,
+            aligned=aligned,
             elements=blocks.elements,
             budget=budget,
         )
         for (direction, logits, target), budget in budgets.items()
     ]
-    return [*variants, variant("join", _join, {}, _JOINED, 4)]
+    return [*variants, AheadOfTime.of(f"{name} join", join, known | {"BLOCK": _JOINED}, {}, 4, aligned=aligned)]

@@ -9,13 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dislayers._runtime.layout import dense_samples, flat_samples
-from dislayers._runtime.native import best_instruction_set, extension
+from dislayers._runtime.layout import bool_as_uint8, dense_samples, flat_samples
+from dislayers._runtime.native import extension, workers
 from dislosses._pixel_loss import reference
 from dislosses._pixel_loss.formula import Arguments, Formula
-
-_PREDICTIONS = (torch.float32, torch.float16, torch.bfloat16)
-_LABELS = (torch.uint8, torch.float32)
+from dislosses.precision import uint8_or_float32
 
 Blocks = Iterable[tuple[slice, slice]]
 
@@ -28,8 +26,8 @@ def forward(formula: Formula, prediction: Tensor, target: Tensor, *packed: Any) 
     samples, labels, blocks = _flat(prediction, target)
     sums = torch.zeros((len(samples), formula.sums), dtype=torch.float64)
     for block in blocks:
-        values, label, of_rows = samples[block].float(), _label(labels[block]), sums[block[0]]
-        extension.pixel_loss_cpu(*_call(formula, values, label, Arguments(*packed)), of_rows.data_ptr(), *_workers())
+        values, label, of_rows = samples[block].float(), uint8_or_float32(labels[block]), sums[block[0]]
+        extension.pixel_loss_cpu(*_call(formula, values, label, Arguments(*packed)), of_rows.data_ptr(), *workers())
     losses, coefficients = formula.finish(tuple(sums.unbind(1)), samples.shape[1], Arguments(*packed).options)
     return losses.float(), torch.stack(coefficients, 1).float()
 
@@ -46,11 +44,11 @@ def backward(
     samples, labels, blocks = _flat(prediction, target)
     scaled, results = coefficients * gradient[:, None], flat_samples(result)
     for block in blocks:
-        values, label, slopes = samples[block].float(), _label(labels[block]), results[block]
+        values, label, slopes = samples[block].float(), uint8_or_float32(labels[block]), results[block]
         written = slopes if slopes.dtype == torch.float32 else torch.empty_like(values)
         extension.pixel_loss_backward_cpu(
             *_call(formula, values, label, Arguments(*packed)),
-            scaled[block[0]].data_ptr(), written.data_ptr(), written.stride(0), *_workers(),
+            scaled[block[0]].data_ptr(), written.data_ptr(), written.stride(0), *workers(),
         )  # fmt: skip
         if written is not slopes:
             slopes.copy_(written)
@@ -59,20 +57,15 @@ def backward(
 
 def _takes(formula: Formula, prediction: Tensor) -> bool:
     assert extension is not None
-    return prediction.dtype in _PREDICTIONS and formula.name in extension.pixel_formulas()
+    return prediction.dtype != torch.float64 and formula.name in extension.pixel_formulas()
 
 
 def _flat(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Blocks]:
     """Both as (B, N), and the blocks to compute: all at once where the kernel takes both as they are."""
-    target = target.view(torch.uint8) if target.dtype == torch.bool else target
-    samples, labels, _ = reference.flat(prediction, target)
-    if samples.numel() and samples.dtype == torch.float32 and labels.dtype in _LABELS:
+    samples, labels, _ = reference.flat(prediction, bool_as_uint8(target))
+    if samples.numel() and samples.dtype == torch.float32 and labels.dtype in (torch.uint8, torch.float32):
         return samples, labels, [(slice(None), slice(None))]
     return samples, labels, reference.blocks(samples)
-
-
-def _label(labels: Tensor) -> Tensor:
-    return labels if labels.dtype in _LABELS else labels.float()
 
 
 def _call(formula: Formula, values: Tensor, label: Tensor, arguments: Arguments) -> tuple[Any, ...]:
@@ -81,7 +74,3 @@ def _call(formula: Formula, values: Tensor, label: Tensor, arguments: Arguments)
         formula.name, arguments.probabilities, arguments.options, ignored,
         values.data_ptr(), values.stride(0), label.data_ptr(), label.element_size(), label.stride(0), values.shape,
     )  # fmt: skip
-
-
-def _workers() -> tuple[int, int]:
-    return torch.get_num_threads(), best_instruction_set

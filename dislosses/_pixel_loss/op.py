@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from dislayers._runtime.backend import Implementation
-from dislayers._runtime.launch import triton_missing
+from dislayers._runtime.launch import in_triton
 from dislayers._runtime.layout import dense_samples
 from dislayers._runtime.library import left_to_compiler, register
 from dislayers._runtime.native import missing_kernel
@@ -39,7 +38,7 @@ def register_pixel_loss(formula: Formula) -> LossOfSamples:
         partial(reference.backward, formula),
         _fake_backward,
         kernels=[
-            Implementation("triton", partial(_triton, "launch_backward", formula), triton_missing),
+            in_triton("dislosses._pixel_loss.kernel.launch_backward", formula.name),
             Implementation("native", partial(native.backward, formula), missing_kernel("pixel_loss_backward")),
         ],
     )
@@ -52,7 +51,7 @@ def register_pixel_loss(formula: Formula) -> LossOfSamples:
         partial(reference.forward, formula),
         partial(_fake_forward, formula),
         kernels=[
-            Implementation("triton", partial(_triton, "launch_forward", formula), triton_missing),
+            in_triton("dislosses._pixel_loss.kernel.launch_forward", formula.name),
             Implementation("native", partial(native.forward, formula), missing_kernel("pixel_loss")),
         ],
         backward=backward,
@@ -66,17 +65,6 @@ def register_pixel_loss(formula: Formula) -> LossOfSamples:
         return result
 
     return loss_of_samples
-
-
-def formula_in_triton(name: str) -> Any:
-    """The formula in ``kernel.py`` of the loss's room."""
-    return import_module(f"dislosses.{name}.kernel").FORMULA
-
-
-def _triton(launch: str, formula: Formula, *arguments: Any) -> Any:
-    from dislosses._pixel_loss import kernel
-
-    return getattr(kernel, launch)(formula_in_triton(formula.name), *arguments)
 
 
 def _fake_forward(formula: Formula, prediction: Tensor, *_: object) -> tuple[Tensor, Tensor]:

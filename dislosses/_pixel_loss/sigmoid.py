@@ -5,14 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from dislayers._runtime.approximate import approximate_log
-
-
-@triton.jit
-def reciprocal(x):
-    """``1 / x`` of a positive number in 2 instructions; a division takes 8."""
-    root = tl.rsqrt(x)
-    return root * root
+from dislayers._runtime.approximate import approximate_log, reciprocal
 
 
 @triton.jit

@@ -20,10 +20,9 @@ import triton.language as tl
 from torch import Tensor
 
 from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
-from dislayers._runtime.layout import image_planes
+from dislayers._runtime.layout import bool_as_uint8, image_planes
 from dislosses._pixel_loss.formula import Arguments
-from dislosses._pixel_loss.kernel import accuracy, constants, joined
-from dislosses._pixel_loss.op import formula_in_triton
+from dislosses._pixel_loss.kernel import accuracy, constants, formula_of, joined
 from dislosses.deep_supervision import reference
 from dislosses.deep_supervision.backward import close_seams, gradients_of_cells
 from dislosses.deep_supervision.cut import COLUMNS, Cut, fits
@@ -39,10 +38,8 @@ BLOCKS: BlockTable = {
 
 def _prepared(logits: Sequence[Tensor], target: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
     """Side outputs of one dtype and without gaps, and planes (B, H, W) of labels."""
-    dtype, planes = reduce(torch.promote_types, (side.dtype for side in logits)), image_planes(target)
-    if planes.dtype == torch.bool:
-        planes = planes.view(torch.uint8)
-    return tuple(side.to(dtype).contiguous() for side in logits), planes
+    dtype = reduce(torch.promote_types, (side.dtype for side in logits))
+    return tuple(side.to(dtype).contiguous() for side in logits), image_planes(bool_as_uint8(target))
 
 
 def launch_forward(
@@ -52,7 +49,7 @@ def launch_forward(
     if not fits(logits, target):
         return reference.forward(logits, target, name, options, ignore_label)
     sides, planes = _prepared(logits, target)
-    formula, chosen = formula_in_triton(name), constants(Arguments(options, ignore_label))
+    formula, chosen = formula_of(name), constants(Arguments(options, ignore_label))
     batch, height, width = planes.shape
     blocks = blocks_for(BLOCKS, target.device, len(sides) * planes.numel())
     columns = min(triton.next_power_of_2(width), COLUMNS)
@@ -99,7 +96,7 @@ def launch_backward(
     if not fits(logits, target):
         return reference.backward(gradient, coefficients, logits, target, name, options, ignore_label)
     sides, planes = _prepared(logits, target)
-    formula, chosen = formula_in_triton(name), constants(Arguments(options, ignore_label))
+    formula, chosen = formula_of(name), constants(Arguments(options, ignore_label))
     batch, height, width = planes.shape
     blocks = blocks_for(BLOCKS, target.device, len(sides) * planes.numel())
     cuts = [Cut.of(side.shape[-2:], (height, width), blocks.elements) for side in sides]
@@ -160,36 +157,25 @@ def launch_backward(
     return [result.to(side.dtype) for result, side in zip(results, logits, strict=True)]
 
 
-def _ahead_of_time() -> list[AheadOfTime]:
+def _variant(kernel: Any, logits: str, target: str, warps: int) -> AheadOfTime:
     """IS-Net's six side outputs under binary cross entropy."""
-    formula = formula_in_triton("bce")
-    arguments = constants(Arguments()) | {"ACCURACY": tl.float32, "TERMS": formula.terms, "SLOPE": formula.slope}
-    tiles = tuple((512 >> i, 2 << i) for i in range(6))
-    arguments |= {"SUMS": 1, "COEFFICIENTS": 1, "TILES": tiles, "COLUMNS": COLUMNS, "BLOCK": COLUMNS}
-
-    def variant(kernel: Any, logits: str, target: str, warps: int) -> AheadOfTime:
-        own = {name: value for name, value in arguments.items() if name in kernel.arg_names}
-        types = {name: ("i32",) * len(tiles) for name in Cut._fields} | {"programs": ("i32",) * (len(tiles) + 1)}
-        types |= dict.fromkeys(("heights", "widths", "seams"), ("i32",) * len(tiles))
-        types |= dict.fromkeys(("logits", "results"), (f"*{logits}",) * len(tiles))
-        names = [name for name in kernel.arg_names if name not in own]
-        signature = {name: types.get(name, "*fp32" if name.endswith("_ptr") else "i32") for name in names}
-        if "target_ptr" in signature:
-            signature["target_ptr"] = f"*{target}"
-        whole = [
-            name
-            for name in names
-            if name.endswith("_ptr") or name in ("logits", "results", "width", "target_stride_b", "target_stride_h")
-        ]
-        title = f"deep_supervision {kernel.__name__} {logits} {target}"
-        return AheadOfTime(title, kernel, signature, own, warps, aligned=whole)
-
-    warps, dtypes = BLOCKS["default"][-1][1].warps, (("fp32", "fp32"), ("bf16", "u8"))
-    return [
-        *(variant(sums_of_rows, *types, warps) for types in dtypes),
-        *(variant(gradients_of_cells, *types, warps) for types in dtypes),
-        variant(close_seams, "bf16", "fp32", 4),
-    ]
+    formula, tiles = formula_of("bce"), tuple((512 >> i, 2 << i) for i in range(6))
+    known = constants(Arguments()) | {"ACCURACY": tl.float32, "TERMS": formula.terms, "SLOPE": formula.slope}
+    known |= {"SUMS": 1, "COEFFICIENTS": 1, "TILES": tiles, "COLUMNS": COLUMNS, "BLOCK": COLUMNS}
+    numbers = ("heights", "widths", "seams", *Cut._fields)
+    types: dict[str, str | tuple[str, ...]] = dict.fromkeys(numbers, ("i32",) * len(tiles))
+    types |= dict.fromkeys(("logits", "results"), (f"*{logits}",) * len(tiles))
+    types |= {"programs": ("i32",) * (len(tiles) + 1), "target_ptr": f"*{target}"}
+    aligned = ("_ptr", "logits", "results", "width", "target_stride_b", "target_stride_h")
+    title = f"deep_supervision {kernel.__name__} {logits} {target}"
+    return AheadOfTime.of(title, kernel, known, types, warps, aligned=aligned)
 
 
-AHEAD_OF_TIME = _ahead_of_time()
+_WARPS = BLOCKS["default"][-1][1].warps
+AHEAD_OF_TIME = [
+    _variant(sums_of_rows, "fp32", "fp32", _WARPS),
+    _variant(sums_of_rows, "bf16", "u8", _WARPS),
+    _variant(gradients_of_cells, "fp32", "fp32", _WARPS),
+    _variant(gradients_of_cells, "bf16", "u8", _WARPS),
+    _variant(close_seams, "bf16", "fp32", 4),
+]

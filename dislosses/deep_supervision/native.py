@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dislayers._runtime.native import best_instruction_set, extension
+from dislayers._runtime.native import extension, workers
 from dislosses._pixel_loss.op import formulas
 from dislosses.deep_supervision import reference
-
-_LOGITS = (torch.float32, torch.float16, torch.bfloat16)
+from dislosses.deep_supervision.reference import dtype_of_losses
+from dislosses.precision import uint8_or_float32
 
 
 def forward(logits: Sequence[Tensor], target: Tensor, *loss: Any) -> tuple[Tensor, Tensor]:
@@ -22,9 +22,9 @@ def forward(logits: Sequence[Tensor], target: Tensor, *loss: Any) -> tuple[Tenso
     name, options, _ = loss
     if not _takes(logits, target, name):
         return reference.forward(logits, target, *loss)
-    formula, sides, labels = formulas[name], _dense(logits), _labels(target)
+    formula, sides, labels = formulas[name], _dense(logits), uint8_or_float32(target).contiguous()
     sums = torch.empty((len(sides) * len(target), formula.sums), dtype=torch.float64)
-    extension.deep_supervision_cpu(*_call(sides, labels, *loss), sums.data_ptr(), *_workers())
+    extension.deep_supervision_cpu(*_call(sides, labels, *loss), sums.data_ptr(), *workers())
     losses, coefficients = formula.finish(tuple(sums.unbind(1)), target[0].numel(), options)
     shape = len(sides), len(target)
     return losses.float().view(shape), torch.stack(coefficients, 1).float().view(*shape, -1)
@@ -37,27 +37,20 @@ def backward(
     assert extension is not None
     if not _takes(logits, target, loss[0]):
         return reference.backward(gradient, coefficients, logits, target, *loss)
-    sides, labels, scaled = _dense(logits), _labels(target), coefficients * gradient[:, :, None]
+    sides, labels, scaled = _dense(logits), uint8_or_float32(target).contiguous(), coefficients * gradient[:, :, None]
     gradients = [torch.empty_like(side) for side in sides]
     addresses = [result.data_ptr() for result in gradients]
-    extension.deep_supervision_backward_cpu(*_call(sides, labels, *loss), scaled.data_ptr(), addresses, *_workers())
+    extension.deep_supervision_backward_cpu(*_call(sides, labels, *loss), scaled.data_ptr(), addresses, *workers())
     return [result.to(side.dtype) for result, side in zip(gradients, logits, strict=True)]
 
 
 def _takes(logits: Sequence[Tensor], target: Tensor, name: str) -> bool:
     assert extension is not None
-    return len(target) > 0 and all(side.dtype in _LOGITS for side in logits) and name in extension.pixel_formulas()
+    return len(target) > 0 and dtype_of_losses(logits) == torch.float32 and name in extension.pixel_formulas()
 
 
 def _dense(logits: Sequence[Tensor]) -> list[Tensor]:
     return [side.float().contiguous() for side in logits]
-
-
-def _labels(target: Tensor) -> Tensor:
-    """The target dense, of bytes or of float32."""
-    if target.dtype == torch.bool:
-        target = target.view(torch.uint8)
-    return (target if target.dtype == torch.uint8 else target.float()).contiguous()
 
 
 def _call(
@@ -66,7 +59,3 @@ def _call(
     addresses, sizes = [side.data_ptr() for side in sides], [tuple(side.shape[-2:]) for side in sides]
     size, ignored = (len(labels), *labels.shape[-2:]), math.nan if ignore_label is None else ignore_label
     return addresses, sizes, labels.data_ptr(), labels.element_size(), size, name, options, ignored
-
-
-def _workers() -> tuple[int, int]:
-    return torch.get_num_threads(), best_instruction_set

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from dislayers._runtime import check
 from dislayers._runtime.backend import Implementation
-from dislayers._runtime.launch import triton_missing
+from dislayers._runtime.launch import in_triton
 from dislayers._runtime.library import left_to_compiler, register
 from dislayers._runtime.native import missing_kernel
 from dislosses._pixel_loss.loss import PixelLoss
@@ -177,12 +176,6 @@ def _fake_backward(gradient: Tensor, coefficients: Tensor, logits: Sequence[Tens
     return [side.new_empty(side.shape) for side in logits]
 
 
-def _triton(launch: str, *arguments: Any) -> Any:
-    from dislosses.deep_supervision import kernel
-
-    return getattr(kernel, launch)(*arguments)
-
-
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     logits, target, *ctx.arguments = inputs
     ctx.mark_non_differentiable(output[1])
@@ -203,7 +196,7 @@ _differentiate = register(
     reference.backward,
     _fake_backward,
     kernels=[
-        Implementation("triton", partial(_triton, "launch_backward"), triton_missing),
+        in_triton("dislosses.deep_supervision.kernel.launch_backward"),
         Implementation("native", native.backward, missing_kernel("deep_supervision_backward")),
     ],
 )
@@ -213,7 +206,7 @@ _compute = register(
     reference.forward,
     _fake_forward,
     kernels=[
-        Implementation("triton", partial(_triton, "launch_forward"), triton_missing),
+        in_triton("dislosses.deep_supervision.kernel.launch_forward"),
         Implementation("native", native.forward, missing_kernel("deep_supervision")),
     ],
     backward=_backward,

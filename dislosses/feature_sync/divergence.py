@@ -150,17 +150,19 @@ def _columns(maps: Tensor) -> Tensor:
     return maps.permute(0, 1, *order)[..., None].flatten(2)
 
 
-def _kl_variant(feature: str, channels_last: bool) -> AheadOfTime:
-    blocks = BLOCKS["default"][-1][1]
+def _variant(feature: str, channels_last: bool) -> AheadOfTime:
+    blocks, pointers = BLOCKS["default"][-1][1], ("feature_ptr", "guide_ptr", "gradient_ptr")
     constants = {"sample_weight_ptr": None, "WITH_GRADIENTS": True, "CHANNELS": _CHANNELS}
     constants |= {"PIXELS": blocks.elements // _CHANNELS}
     constants |= {f"{name}_stride_{'c' if channels_last else 'p'}": 1 for name in ("feature", "guide", "gradient")}
-    pointers = ("feature_ptr", "guide_ptr", "gradient_ptr")
-    given = dict.fromkeys(pointers, feature) | {"partial_ptr": "*fp32", "written": "fp32"}
-    types = {name: given.get(name, "i32") for name in _kl_forward.arg_names if name not in constants}
-    aligned = [name for name in types if name in pointers or name in ("channels", "pixels") or "_stride_" in name]
-    name = f"feature_sync kl {feature[1:]}{', channels last' * channels_last}"
-    return AheadOfTime(name, _kl_forward, types, constants, blocks.warps, aligned=aligned)
+    return AheadOfTime.of(
+        f"feature_sync kl {feature}{', channels last' * channels_last}",
+        _kl_forward,
+        constants,
+        dict.fromkeys(pointers, f"*{feature}") | {"written": "fp32"},
+        blocks.warps,
+        aligned=(*pointers, "channels", "pixels", "_stride_b", "_stride_c", "_stride_p"),
+    )
 
 
-AHEAD_OF_TIME = [_kl_variant("*fp32", channels_last=False), _kl_variant("*bf16", channels_last=True)]
+AHEAD_OF_TIME = [_variant("fp32", channels_last=False), _variant("bf16", channels_last=True)]

@@ -9,38 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from dislayers._runtime import check
-from dislayers._runtime.backend import Implementation
-from dislayers._runtime.launch import triton_missing
+from dislayers._runtime.launch import in_triton
 from dislayers._runtime.layout import dense_samples
 from dislayers._runtime.library import left_to_compiler, not_differentiable, register
 from dislosses.feature_sync import reference
-
-
-def _triton_forward(features: list[Tensor], *arguments: Any) -> tuple[Tensor, list[Tensor]]:
-    if any(feature.dtype == torch.float64 for feature in features):
-        return reference.forward(features, *arguments)
-    from dislosses.feature_sync.kernel import launch_feature_sync_forward
-
-    return launch_feature_sync_forward(features, *arguments)
-
-
-def _triton_scale(gradients: list[Tensor], *arguments: Any) -> list[Tensor]:
-    if any(gradient.dtype == torch.float64 for gradient in gradients):
-        return reference.scale(gradients, *arguments)
-    from dislosses.feature_sync.kernel import launch_feature_sync_scale
-
-    results = [torch.empty_like(gradient) for gradient in gradients]
-    launch_feature_sync_scale(gradients, results, *arguments)
-    return results
-
-
-def _triton_scale_in_place(gradients: list[Tensor], *arguments: Any) -> None:
-    if any(gradient.dtype == torch.float64 for gradient in gradients):
-        return reference.scale_in_place(gradients, *arguments)
-    from dislosses.feature_sync.kernel import launch_feature_sync_scale
-
-    launch_feature_sync_scale(gradients, gradients, *arguments)
-    torch.autograd.graph.increment_version(gradients)
 
 
 def _fake_forward(features: list[Tensor], *arguments: Any) -> tuple[Tensor, list[Tensor]]:
@@ -80,13 +52,13 @@ _feature_sync_scale = register(
     "dislosses::feature_sync_scale(Tensor[] gradients, Tensor upstream, float[] weights) -> Tensor[]",
     reference.scale,
     lambda gradients, *_: [torch.empty_like(gradient) for gradient in gradients],
-    kernels=[Implementation("triton", _triton_scale, triton_missing)],
+    kernels=[in_triton("dislosses.feature_sync.kernel.launch_scale")],
 )
 _feature_sync_scale_ = register(
     "dislosses::feature_sync_scale_(Tensor(a!)[] gradients, Tensor upstream, float[] weights) -> ()",
     reference.scale_in_place,
     lambda *_: None,
-    kernels=[Implementation("triton", _triton_scale_in_place, triton_missing)],
+    kernels=[in_triton("dislosses.feature_sync.kernel.launch_scale_in_place")],
     backward=None,
 )
 # overwrite: the caller keeps no gradient, so backward may scale them in their own memory and has none to make.
@@ -95,7 +67,7 @@ _feature_sync = register(
     "str distance, bool with_gradients, bool overwrite) -> (Tensor, Tensor[])",
     reference.forward,
     _fake_forward,
-    kernels=[Implementation("triton", _triton_forward, triton_missing)],
+    kernels=[in_triton("dislosses.feature_sync.kernel.launch_forward")],
     backward=_backward,
     setup_context=_save,
 )

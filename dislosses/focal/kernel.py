@@ -5,9 +5,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from dislayers._runtime.approximate import reciprocal
 from dislosses._pixel_loss.formula import Arguments
 from dislosses._pixel_loss.kernel import Formula, ahead_of_time
-from dislosses._pixel_loss.sigmoid import bounded_log, log, reciprocal, sigmoid
+from dislosses._pixel_loss.sigmoid import bounded_log, log, sigmoid
 from dislosses.bce.kernel import finish
 
 # The smallest normal float32: what is below may be 0, since GPUs drop denormal numbers.

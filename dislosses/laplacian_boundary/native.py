@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from dislayers._runtime.layout import image_planes
-from dislayers._runtime.native import best_instruction_set, extension
+from dislayers._runtime.native import extension, workers
 from dislosses.laplacian_boundary import reference
+from dislosses.precision import uint8_or_float32
 
 
 def forward(logits: Tensor, target: Tensor, edge: str, kernel: int, input: str) -> Tensor:
@@ -15,11 +16,9 @@ def forward(logits: Tensor, target: Tensor, edge: str, kernel: int, input: str) 
     assert extension is not None
     if logits.dtype == torch.float64 or logits.numel() == 0:
         return reference.laplacian_boundary(logits, target, edge, kernel, input)
-    planes, labels = _planes(logits, target)
+    planes, labels = image_planes(logits.float()), image_planes(uint8_or_float32(target))
     sums = torch.empty(len(planes), dtype=torch.float64)
-    extension.laplacian_boundary_cpu(
-        *_described(planes, labels, edge, kernel, input), sums.data_ptr(), torch.get_num_threads(), best_instruction_set
-    )
+    extension.laplacian_boundary_cpu(*_described(planes, labels, edge, kernel, input), sums.data_ptr(), *workers())
     return (sums.view(len(logits), -1).sum(1) / logits[0].numel()).float()
 
 
@@ -28,7 +27,7 @@ def backward(gradient: Tensor, logits: Tensor, target: Tensor, edge: str, kernel
     assert extension is not None
     if logits.dtype == torch.float64 or logits.numel() == 0:
         return reference.backward(gradient, logits, target, edge, kernel, input)
-    planes, labels = _planes(logits, target)
+    planes, labels = image_planes(logits.float()), image_planes(uint8_or_float32(target))
     scales = (gradient / logits[0].numel()).repeat_interleave(len(planes) // len(logits))
     result = torch.empty_like(logits)
     direct = result.dtype == torch.float32 and result.is_contiguous()
@@ -37,18 +36,9 @@ def backward(gradient: Tensor, logits: Tensor, target: Tensor, edge: str, kernel
         *_described(planes, labels, edge, kernel, input),
         scales.data_ptr(),
         out.data_ptr(),
-        torch.get_num_threads(),
-        best_instruction_set,
+        *workers(),
     )
     return result if direct else result.copy_(out)
-
-
-def _planes(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    if target.dtype == torch.bool:
-        target = target.view(torch.uint8)
-    elif target.dtype != torch.uint8:
-        target = target.float()
-    return image_planes(logits.float()), image_planes(target)
 
 
 def _described(planes: Tensor, labels: Tensor, edge: str, kernel: int, input: str) -> tuple[object, ...]:

@@ -9,24 +9,12 @@ from torch import Tensor, nn
 
 from dislayers._runtime import check
 from dislayers._runtime.backend import Implementation
-from dislayers._runtime.launch import triton_missing
+from dislayers._runtime.launch import in_triton
 from dislayers._runtime.library import left_to_compiler, register
 from dislayers._runtime.native import missing_kernel
 from dislosses.laplacian_boundary import native, reference
 
 _ARGUMENTS = "Tensor logits, Tensor target, str edge, int kernel, str input"
-
-
-def _triton_forward(*arguments: Any) -> Tensor:
-    from dislosses.laplacian_boundary.kernel import launch_laplacian_boundary_forward
-
-    return launch_laplacian_boundary_forward(*arguments)
-
-
-def _triton_backward(*arguments: Any) -> Tensor:
-    from dislosses.laplacian_boundary.kernel import launch_laplacian_boundary_backward
-
-    return launch_laplacian_boundary_backward(*arguments)
 
 
 def _fake_forward(logits: Tensor, *_: object) -> Tensor:
@@ -51,7 +39,7 @@ _laplacian_boundary_backward = register(
     reference.backward,
     _fake_backward,
     kernels=[
-        Implementation("triton", _triton_backward, triton_missing),
+        in_triton("dislosses.laplacian_boundary.kernel.launch_backward"),
         Implementation("native", native.backward, missing_kernel("laplacian_boundary_backward")),
     ],
 )
@@ -60,7 +48,7 @@ _laplacian_boundary = register(
     reference.laplacian_boundary,
     _fake_forward,
     kernels=[
-        Implementation("triton", _triton_forward, triton_missing),
+        in_triton("dislosses.laplacian_boundary.kernel.launch_forward"),
         Implementation("native", native.forward, missing_kernel("laplacian_boundary")),
     ],
     backward=_backward,

@@ -10,30 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from dislayers._runtime import check
-from dislayers._runtime.backend import Implementation
-from dislayers._runtime.launch import triton_missing
+from dislayers._runtime.launch import in_triton
 from dislayers._runtime.layout import dense_samples
 from dislayers._runtime.library import register
 from dislosses.orthogonality import reference
 
 READINGS = ("paper", "official")
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-
-
-def _triton_forward(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    if weights[0].dtype == torch.float64:
-        return reference.forward(weights)
-    from dislosses.orthogonality.kernel import launch_orthogonality_forward
-
-    return launch_orthogonality_forward(weights)
-
-
-def _triton_backward(gradient: Tensor, sign: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
-    if weights[0].dtype == torch.float64:
-        return reference.backward(gradient, sign, weights)
-    from dislosses.orthogonality.kernel import launch_orthogonality_backward
-
-    return launch_orthogonality_backward(gradient, sign, weights)
 
 
 def _fake_forward(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -61,13 +44,13 @@ _orthogonality_backward = register(
     "dislosses::orthogonality_backward(Tensor gradient, Tensor sign, Tensor[] weights) -> Tensor[]",
     reference.backward,
     _fake_backward,
-    kernels=[Implementation("triton", _triton_backward, triton_missing)],
+    kernels=[in_triton("dislosses.orthogonality.kernel.launch_backward")],
 )
 _orthogonality = register(
     "dislosses::orthogonality(Tensor[] weights) -> (Tensor, Tensor)",
     reference.forward,
     _fake_forward,
-    kernels=[Implementation("triton", _triton_forward, triton_missing)],
+    kernels=[in_triton("dislosses.orthogonality.kernel.launch_forward")],
     backward=_backward,
     setup_context=_save,
 )
