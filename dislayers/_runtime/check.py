@@ -53,6 +53,12 @@ def matching(name: str, value: Tensor, like_name: str, like: Tensor) -> None:
         )
 
 
+def beside(name: str, value: Tensor, like_name: str, like: Tensor) -> None:
+    """On the device of another argument."""
+    if value.device != like.device:
+        raise ValueError(f"{name} must be on the device of {like_name}, {like.device}, got {_described(value)}")
+
+
 def count(name: str, value: object) -> None:
     """An int of at least 0."""
     if isinstance(value, bool) or not isinstance(value, (int, torch.SymInt)):

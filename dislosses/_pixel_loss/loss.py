@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
@@ -11,13 +11,12 @@ from dislayers._runtime import check
 from dislosses._pixel_loss import reference
 from dislosses._pixel_loss.formula import Arguments, Formula
 from dislosses._pixel_loss.op import register_pixel_loss
+from dislosses.reduction import REDUCTIONS, Reduction, check_sample_weight, reduced
 
-Reduction = Literal["mean", "sum", "none"]
 Input = Literal["logits", "probabilities"]
 Loss = Callable[[Tensor, Tensor, Arguments, str, Tensor | None], Tensor]
 
-REDUCTIONS = ("mean", "sum", "none")
-INPUTS = ("logits", "probabilities")
+INPUTS: tuple[str, ...] = get_args(Input)
 
 
 def arguments_of(options: Sequence[float], ignore_label: float | None, input: str) -> Arguments:
@@ -38,18 +37,7 @@ def check_pixels(
     check.matching("target", target, name, prediction)
     if prediction.ndim == 0:
         raise ValueError(f"{name} must have a batch dimension (B, ...), got a scalar")
-    if sample_weight is not None:
-        check.floating("sample_weight", sample_weight)
-        check.shaped("sample_weight", sample_weight, prediction.shape[:1])
-
-
-def reduced(losses: Tensor, reduction: str, sample_weight: Tensor | None) -> Tensor:
-    """Losses (B, ...), each times its sample's weight: as they are, their sum, or their mean."""
-    if sample_weight is not None:
-        losses = losses * sample_weight.view(-1, *[1] * (losses.ndim - 1))
-    if reduction == "none":
-        return losses
-    return losses.mean() if reduction == "mean" else losses.sum()
+    check_sample_weight(sample_weight, name, prediction)
 
 
 def loss_of_elements(formula: Formula) -> Loss:

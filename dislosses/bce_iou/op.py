@@ -6,8 +6,9 @@ from torch import Tensor
 
 from dislayers._runtime import check
 from dislosses._pixel_loss.formula import Arguments
-from dislosses._pixel_loss.loss import Input, PixelLoss, Reduction, arguments_of, loss_of_planes
+from dislosses._pixel_loss.loss import Input, PixelLoss, arguments_of, loss_of_planes
 from dislosses.bce_iou.reference import FORMULA
+from dislosses.reduction import Reduction
 
 _loss = loss_of_planes(FORMULA)
 

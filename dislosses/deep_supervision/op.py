@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +22,9 @@ from dislosses.deep_supervision.reference import dtype_of_losses
 from dislosses.focal import FocalLoss, focal_loss
 from dislosses.iou import IoULoss, iou_loss
 from dislosses.normalized_focal import NormalizedFocalLoss, normalized_focal_loss
+from dislosses.reduction import SUM_REDUCTIONS, SumReduction, check_sample_weight
 
-Reduction = Literal["sum", "none"]
-REDUCTIONS = ("sum", "none")
-
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[..., Tensor]
 
 _NAME = "dislosses::deep_supervision"
 _ARGUMENTS = "Tensor[] logits, Tensor target, str loss, float[] options, float? ignore_label"
@@ -46,7 +44,7 @@ def deep_supervision_loss(
     target: Tensor,
     loss: Loss = bce_loss,
     weights: Sequence[float] | None = None,
-    reduction: Reduction = "sum",
+    reduction: SumReduction = "sum",
     *,
     sample_weight: Tensor | None = None,
 ) -> Tensor:
@@ -60,16 +58,15 @@ def deep_supervision_loss(
             where C is 1; any other is called once a side output.
         weights: one a side output; all 1 by default.
         reduction: "sum", or "none" (one weighted value a side output).
-        sample_weight: (B,), floating, a factor for each sample; for losses that are fused.
+        sample_weight: (B,), floating, a factor for each sample; a loss that is not fused gets it as a keyword.
 
     Returns:
         A float32 scalar (float64 from float64), or (len(logits),) for "none".
 
     Raises:
         TypeError: logits are no sequence of floating tensors, target or sample_weight is no such tensor, or loss
-            cannot be called.
-        ValueError: there are no logits, shapes or devices do not fit, weights are not as many, reduction is unknown, or
-            sample_weight is given for a loss that is not fused.
+            cannot be called, or not with sample_weight.
+        ValueError: there are no logits, shapes or devices do not fit, weights are not as many, or reduction is unknown.
 
     Numerics:
         The logits, not the probabilities, are resized (bilinear, ``align_corners=False``), in float32 or float64.
@@ -81,7 +78,10 @@ def deep_supervision_loss(
     """
     _check(logits, target, loss, weights, reduction, sample_weight)
     module = _fusable(loss, logits, target)
-    values = _one_by_one(logits, target, loss) if module is None else _fused(logits, target, module, sample_weight)
+    if module is None:
+        values = _one_by_one(logits, target, loss, sample_weight)
+    else:
+        values = _fused(logits, target, module, sample_weight)
     if weights is not None:
         values = torch.stack([weight * value for weight, value in zip(weights, values, strict=True)])
     return values.sum() if reduction == "sum" else values
@@ -95,7 +95,7 @@ def _check(
     reduction: str,
     sample_weight: Tensor | None,
 ) -> None:
-    check.one_of("reduction", reduction, REDUCTIONS)
+    check.one_of("reduction", reduction, SUM_REDUCTIONS)
     if not isinstance(logits, (list, tuple)):
         raise TypeError(f"logits must be a list or tuple of tensors, got {type(logits).__name__}")
     if not logits:
@@ -114,11 +114,7 @@ def _check(
         raise TypeError(f"loss must be a function of (logits, target), got {type(loss).__name__}")
     if weights is not None and len(weights) != len(logits):
         raise ValueError(f"weights must be one a side output: expected {len(logits)}, got {len(weights)}")
-    if sample_weight is not None:
-        check.floating("sample_weight", sample_weight)
-        check.shaped("sample_weight", sample_weight, target.shape[:1])
-        if _fusable(loss, logits, target) is None:
-            raise ValueError("sample_weight needs a loss that is fused with the upsampling, and side outputs of C = 1")
+    check_sample_weight(sample_weight, "target", target)
 
 
 def _fusable(loss: Loss, logits: Sequence[Tensor], target: Tensor) -> PixelLoss | None:
@@ -129,9 +125,10 @@ def _fusable(loss: Loss, logits: Sequence[Tensor], target: Tensor) -> PixelLoss 
     return module if target.ndim == 4 and all(x.shape[1] == 1 for x in (target, *logits)) else None
 
 
-def _one_by_one(logits: Sequence[Tensor], target: Tensor, loss: Loss) -> Tensor:
+def _one_by_one(logits: Sequence[Tensor], target: Tensor, loss: Loss, sample_weight: Tensor | None) -> Tensor:
     """The value (D,) that any loss has for each side output."""
-    values = [loss(reference.upsampled(side, target), target) for side in logits]
+    own = {} if sample_weight is None else {"sample_weight": sample_weight}
+    values = [loss(reference.upsampled(side, target), target, **own) for side in logits]
     for value in values:
         check.shaped("the value of loss", value, ())
     return torch.stack(values)
@@ -151,10 +148,10 @@ class DeepSupervisionLoss(nn.Module):
     """:func:`deep_supervision_loss` as a module."""
 
     def __init__(
-        self, loss: Loss = bce_loss, weights: Sequence[float] | None = None, reduction: Reduction = "sum"
+        self, loss: Loss = bce_loss, weights: Sequence[float] | None = None, reduction: SumReduction = "sum"
     ) -> None:
         super().__init__()
-        check.one_of("reduction", reduction, REDUCTIONS)
+        check.one_of("reduction", reduction, SUM_REDUCTIONS)
         self.loss = loss
         self.weights = weights
         self.reduction = reduction

@@ -13,6 +13,7 @@ from dislayers._runtime.launch import in_triton
 from dislayers._runtime.layout import dense_samples
 from dislayers._runtime.library import left_to_compiler, not_differentiable, register
 from dislosses.feature_sync import reference
+from dislosses.reduction import SUM_REDUCTIONS, SumReduction, check_sample_weight
 
 
 def _fake_forward(features: list[Tensor], *arguments: Any) -> tuple[Tensor, list[Tensor]]:
@@ -77,7 +78,7 @@ def feature_sync_loss(
     features: Sequence[Tensor],
     guides: Sequence[Tensor],
     distance: str = "l2",
-    reduction: str = "sum",
+    reduction: SumReduction = "sum",
     *,
     weights: Sequence[float] | None = None,
     sample_weight: Tensor | None = None,
@@ -112,13 +113,13 @@ def feature_sync_loss(
         DIS5K paper (Qin et al., 2022), L_fs in section 4.2; "kl" and "l1" are rows of its table 3.
     """
     check.one_of("distance", distance, reference.DISTANCES)
-    check.one_of("reduction", reduction, ("sum", "none"))
+    check.one_of("reduction", reduction, SUM_REDUCTIONS)
     _check_maps(features, guides, distance)
     if weights is not None and len(weights) != len(features):
         raise ValueError(f"weights must be one a pair: expected {len(features)}, got {len(weights)}")
-    if sample_weight is not None:
-        _check_sample_weight(sample_weight, features)
-        sample_weight = sample_weight.detach()
+    for index, feature in enumerate(features):
+        check_sample_weight(sample_weight, f"features[{index}]", feature)
+    sample_weight = None if sample_weight is None else sample_weight.detach()
     features, guides = list(features), [guide.detach() for guide in guides]
     constants = ([1.0] * len(features) if weights is None else [float(weight) for weight in weights], distance)
     if left_to_compiler("dislosses::feature_sync", features[0].device):
@@ -137,29 +138,22 @@ def _check_maps(features: Sequence[Tensor], guides: Sequence[Tensor], distance: 
         check.floating(f"features[{index}]", feature)
         check.floating(f"guides[{index}]", guide)
         check.matching(f"guides[{index}]", guide, f"features[{index}]", feature)
-        if feature.device != features[0].device:
-            raise ValueError(f"features must be on one device, got {feature.device} beside {features[0].device}")
+        check.beside(f"features[{index}]", feature, "features[0]", features[0])
         if feature.ndim < least:
             raise ValueError(f"features[{index}] must have {least} dimensions or more, got {tuple(feature.shape)}")
-
-
-def _check_sample_weight(sample_weight: Tensor, features: Sequence[Tensor]) -> None:
-    check.floating("sample_weight", sample_weight)
-    for index, feature in enumerate(features):
-        if sample_weight.shape != feature.shape[:1] or sample_weight.device != feature.device:
-            raise ValueError(
-                f"sample_weight must hold one number a sample of features[{index}], {tuple(feature.shape)} on "
-                f"{feature.device}, got {tuple(sample_weight.shape)} on {sample_weight.device}"
-            )
 
 
 class FeatureSyncLoss(nn.Module):
     """:func:`feature_sync_loss` as a module."""
 
-    def __init__(self, distance: str = "l2", reduction: str = "sum", *, weights: Sequence[float] | None = None) -> None:
+    def __init__(
+        self, distance: str = "l2", reduction: SumReduction = "sum", *, weights: Sequence[float] | None = None
+    ) -> None:
         super().__init__()
+        check.one_of("distance", distance, reference.DISTANCES)
+        check.one_of("reduction", reduction, SUM_REDUCTIONS)
         self.distance = distance
-        self.reduction = reduction
+        self.reduction: SumReduction = reduction
         self.weights = weights
 
     def forward(

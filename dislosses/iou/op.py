@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dislosses._pixel_loss.loss import Input, PixelLoss, Reduction, arguments_of, loss_of_planes
+from dislosses._pixel_loss.loss import Input, PixelLoss, arguments_of, loss_of_planes
 from dislosses.iou.reference import FORMULA
+from dislosses.reduction import Reduction
 
 _loss = loss_of_planes(FORMULA)
 

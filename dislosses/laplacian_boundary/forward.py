@@ -59,8 +59,8 @@ def sums_of_strips(
 def join(partial_ptr, loss_ptr, parts, pixels, BLOCK: tl.constexpr):
     """The loss of a sample, from the sums of its strips."""
     sample = tl.program_id(0).to(tl.int64)
-    loss = tl.zeros((BLOCK,), tl.float32)
+    total = tl.zeros((BLOCK,), tl.float32)
     for start in range(0, parts, BLOCK):
         offs = start + tl.arange(0, BLOCK)
-        loss += tl.load(partial_ptr + sample * parts + offs, mask=offs < parts, other=0)
-    tl.store(loss_ptr + sample, tl.sum(loss, axis=0) / pixels)
+        total += tl.load(partial_ptr + sample * parts + offs, mask=offs < parts, other=0)
+    tl.store(loss_ptr + sample, tl.sum(total, axis=0) / pixels)

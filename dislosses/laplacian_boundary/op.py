@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,12 @@ from dislayers._runtime.backend import Implementation
 from dislayers._runtime.launch import in_triton
 from dislayers._runtime.library import left_to_compiler, register
 from dislayers._runtime.native import missing_kernel
+from dislosses._pixel_loss.loss import INPUTS, Input
 from dislosses.laplacian_boundary import native, reference
+from dislosses.reduction import REDUCTIONS, Reduction, check_sample_weight, reduced
+
+Edge = Literal["abs", "relu"]
+EDGES: tuple[str, ...] = get_args(Edge)
 
 _ARGUMENTS = "Tensor logits, Tensor target, str edge, int kernel, str input"
 
@@ -59,11 +64,11 @@ _laplacian_boundary = register(
 def laplacian_boundary_loss(
     logits: Tensor,
     target: Tensor,
-    edge: str = "abs",
+    edge: Edge = "abs",
     kernel: int = 8,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     *,
-    input: str = "logits",
+    input: Input = "logits",
     sample_weight: Tensor | None = None,
 ) -> Tensor:
     """Binary cross entropy between the edges of a prediction and those of its target: ``BCE(D(p), D(t))``.
@@ -78,7 +83,7 @@ def laplacian_boundary_loss(
         kernel: 8, or 4 for the cross: 4 amid four -1.
         reduction: "mean" or "sum" over the samples, or "none": (B,).
         input: "probabilities" where logits already are ``p``, in [0, 1]; their gradient is then that of ``p``.
-        sample_weight: (B,), multiplies the samples' losses before the reduction.
+        sample_weight: (B,), floating, a factor for each sample.
 
     Returns:
         A float32 scalar (float64 from float64), or (B,) for "none". The mean over no pixels or samples is NaN.
@@ -98,39 +103,41 @@ def laplacian_boundary_loss(
     Source:
         ThreshNet, section 3, with the kernel of its source, PFAN, whose public code has ``relu``.
     """
-    check.one_of("edge", edge, ("abs", "relu"))
-    check.one_of("reduction", reduction, ("mean", "sum", "none"))
-    check.one_of("input", input, ("logits", "probabilities"))
-    if kernel not in (4, 8):
-        raise ValueError(f"kernel must be 4 or 8, got {kernel!r}")
+    _check_options(edge, kernel, reduction, input)
     check.floating("logits", logits)
     check.prediction("logits", logits)
     check.real("target", target)
     check.matching("target", target, "logits", logits)
     if logits.ndim == 2:
         logits, target = logits[None], target[None]
+    check_sample_weight(sample_weight, "logits", logits)
     if left_to_compiler("dislosses::laplacian_boundary", logits.device):
         losses = reference.laplacian_boundary(logits, target.detach(), edge, kernel, input)
     else:
         losses = _laplacian_boundary(logits, target, edge, kernel, input)
-    if sample_weight is not None:
-        check.floating("sample_weight", sample_weight)
-        check.matching("sample_weight", sample_weight, "the loss of each sample", losses)
-        losses = losses * sample_weight
-    if reduction == "none":
-        return losses
-    return losses.mean() if reduction == "mean" else losses.sum()
+    return reduced(losses, reduction, sample_weight)
+
+
+def _check_options(edge: str, kernel: int, reduction: str, input: str) -> None:
+    check.one_of("edge", edge, EDGES)
+    check.one_of("reduction", reduction, REDUCTIONS)
+    check.one_of("input", input, INPUTS)
+    if kernel not in (4, 8):
+        raise ValueError(f"kernel must be 4 or 8, got {kernel!r}")
 
 
 class LaplacianBoundaryLoss(nn.Module):
     """:func:`laplacian_boundary_loss` as a module."""
 
-    def __init__(self, edge: str = "abs", kernel: int = 8, reduction: str = "mean", *, input: str = "logits") -> None:
+    def __init__(
+        self, edge: Edge = "abs", kernel: int = 8, reduction: Reduction = "mean", *, input: Input = "logits"
+    ) -> None:
         super().__init__()
-        self.edge = edge
+        _check_options(edge, kernel, reduction, input)
+        self.edge: Edge = edge
         self.kernel = kernel
-        self.reduction = reduction
-        self.input = input
+        self.reduction: Reduction = reduction
+        self.input: Input = input
 
     def forward(self, logits: Tensor, target: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """The loss of logits against target, shapes as in :func:`laplacian_boundary_loss`."""

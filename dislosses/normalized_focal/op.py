@@ -7,9 +7,10 @@ from torch import Tensor
 
 from dislayers._runtime import check
 from dislosses._pixel_loss.formula import Arguments
-from dislosses._pixel_loss.loss import Input, PixelLoss, Reduction, arguments_of, check_pixels, reduced
+from dislosses._pixel_loss.loss import Input, PixelLoss, arguments_of, check_pixels
 from dislosses._pixel_loss.op import register_pixel_loss
 from dislosses.normalized_focal.reference import FORMULA, counted, limited, multiplied
+from dislosses.reduction import Reduction, reduced
 
 _losses_of_samples = register_pixel_loss(FORMULA)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,10 @@ from dislayers._runtime.launch import in_triton
 from dislayers._runtime.layout import dense_samples
 from dislayers._runtime.library import register
 from dislosses.orthogonality import reference
+from dislosses.reduction import SUM_REDUCTIONS, SumReduction
 
-READINGS = ("paper", "official")
+Reading = Literal["paper", "official"]
+READINGS: tuple[str, ...] = get_args(Reading)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -56,7 +58,7 @@ _orthogonality = register(
 )
 
 
-def orthogonality_loss(weights: Sequence[Tensor], reduction: str = "sum") -> Tensor:
+def orthogonality_loss(weights: Sequence[Tensor], reduction: SumReduction = "sum") -> Tensor:
     """Distance of weights from orthogonal rows: ``sum |W W^T - I|`` over all elements, W each weight as a matrix.
 
     Args:
@@ -81,21 +83,20 @@ def orthogonality_loss(weights: Sequence[Tensor], reduction: str = "sum") -> Ten
     Source:
         DIS-SAM (Liu et al., 2024), the ORTHO term, as in the official code: absolute values, no squared norm.
     """
-    check.one_of("reduction", reduction, ("sum", "none"))
+    check.one_of("reduction", reduction, SUM_REDUCTIONS)
     if not weights:
         raise ValueError("weights must be one tensor (O, ...) or more, got none")
     for i, weight in enumerate(weights):
         check.floating(f"weights[{i}]", weight)
         if weight.ndim == 0:
             raise ValueError(f"weights[{i}] must have the shape (O, ...), got a scalar")
-        if weight.device != weights[0].device:
-            raise ValueError(f"weights[{i}] must be on {weights[0].device} as weights[0], got {weight.device}")
+        check.beside(f"weights[{i}]", weight, "weights[0]", weights[0])
     dtype = reduce(torch.promote_types, (w.dtype for w in weights))
     losses: Tensor = _orthogonality([w if w.dtype == dtype else w.to(dtype) for w in weights])[0]
     return losses.sum() if reduction == "sum" else losses
 
 
-def orthogonality_weights(model: nn.Module, reading: str = "paper") -> list[Tensor]:
+def orthogonality_weights(model: nn.Module, reading: Reading = "paper") -> list[Tensor]:
     """The weights of a model that :func:`orthogonality_loss` counts.
 
     Args:
@@ -130,11 +131,12 @@ class OrthogonalityLoss(nn.Module):
         reduction: "sum" or "none".
     """
 
-    def __init__(self, reading: str = "paper", reduction: str = "sum") -> None:
+    def __init__(self, reading: Reading = "paper", reduction: SumReduction = "sum") -> None:
         super().__init__()
         check.one_of("reading", reading, READINGS)
-        self.reading = reading
-        self.reduction = reduction
+        check.one_of("reduction", reduction, SUM_REDUCTIONS)
+        self.reading: Reading = reading
+        self.reduction: SumReduction = reduction
 
     def forward(self, model: nn.Module) -> Tensor:
         """The loss of the weights that model has now."""

@@ -23,6 +23,7 @@ from dislosses import (
     deep_supervision_loss,
     focal_loss,
     iou_loss,
+    laplacian_boundary_loss,
     normalized_focal_loss,
 )
 from tests.harness import Op, check_op
@@ -127,11 +128,7 @@ test_deep_supervision = check_op(
             (lambda: loss_of(reduction="mean"), ValueError, "reduction must be one of sum, none, got 'mean'"),
             (lambda: loss_of(sample_weight=torch.zeros(3)), ValueError, r"sample_weight must have the shape \(2,\)"),
             (lambda: loss_of(sample_weight=torch.zeros(2).int()), TypeError, "sample_weight must be a floating"),
-            (
-                lambda: loss_of(loss=F.mse_loss, sample_weight=torch.zeros(2)),
-                ValueError,
-                "sample_weight needs a loss that is fused",
-            ),
+            (lambda: loss_of(loss=F.mse_loss, sample_weight=torch.zeros(2)), TypeError, "mse_loss.*'sample_weight'"),
         ],
     )
 )
@@ -223,6 +220,26 @@ def test_weights_of_sides_and_samples() -> None:
     torch.testing.assert_close(found, 2 * expected[0] + expected[1] / 4)
     none = deep_supervision_loss(sides, target, weights=(2, 0.25), reduction="none", sample_weight=own)
     torch.testing.assert_close(none, expected * torch.tensor([2, 0.25], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    "loss", [BCELoss("sum"), NormalizedFocalLoss(max_mult=3.0), laplacian_boundary_loss, bce_iou_loss], ids=str
+)
+@pytest.mark.parametrize("planes", [1, 2])
+def test_samples_are_weighted_in_any_loss_that_can(loss: Callable[..., Tensor], planes: int) -> None:
+    sides = [x.detach().repeat(1, planes, 1, 1).requires_grad_() for x in sides_of([(3, 3), (2, 4)])]
+    target, own = target_of(4, 6).repeat(1, planes, 1, 1), torch.tensor([0.5, 3.0], dtype=torch.float64)
+    found = deep_supervision_loss(sides, target, loss, reduction="none", sample_weight=own)
+    torch.testing.assert_close(found, by_hand(sides, target, loss, sample_weight=own))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_side_of_the_targets_size_is_the_loss_itself(dtype: torch.dtype) -> None:
+    sides, target = sides_of([(5, 9)], dtype=dtype), target_of(5, 9, dtype=dtype)
+    assert_fused([(5, 9)], target.double())
+    found, expected = deep_supervision_loss(sides, target), bce_loss(sides[0], target)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found, sides), torch.autograd.grad(expected, sides))
 
 
 def test_modules_of_losses_with_their_arguments() -> None:
