@@ -104,7 +104,7 @@ CASES = [
         dislosses.feature_sync_loss,
         test_feature_sync.published_l2,
         features_and_guides,
-        idle={"_feature_sync_scale": "IN_PLACE"},
+        idle={"scale_blocks": "IN_PLACE"},
     ),
     Case("orthogonality of 119 weights", dislosses.orthogonality_loss, test_orthogonality.published, weights),
 ]
