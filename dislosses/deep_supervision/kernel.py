@@ -27,7 +27,7 @@ from dislosses.deep_supervision import reference
 from dislosses.deep_supervision.backward import close_seams, gradients_of_cells
 from dislosses.deep_supervision.cut import COLUMNS, Cut, fits
 from dislosses.deep_supervision.forward import sums_of_rows
-from dislosses.deep_supervision.reference import dtype_of_losses
+from dislosses.precision import dtype_of_losses
 
 # Pixels a program, and warps for each 1024 pixels of a row. Not tuned on a GPU yet.
 BLOCKS: BlockTable = {

@@ -12,8 +12,7 @@ from torch import Tensor
 from dislayers._runtime.native import extension, workers
 from dislosses._pixel_loss.op import formulas
 from dislosses.deep_supervision import reference
-from dislosses.deep_supervision.reference import dtype_of_losses
-from dislosses.precision import uint8_or_float32
+from dislosses.precision import dtype_of_losses, uint8_or_float32
 
 
 def forward(logits: Sequence[Tensor], target: Tensor, *loss: Any) -> tuple[Tensor, Tensor]:

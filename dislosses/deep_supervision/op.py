@@ -18,10 +18,10 @@ from dislosses._pixel_loss.op import formulas
 from dislosses.bce import BCELoss, bce_loss
 from dislosses.bce_iou import BCEIoULoss, bce_iou_loss
 from dislosses.deep_supervision import native, reference
-from dislosses.deep_supervision.reference import dtype_of_losses
 from dislosses.focal import FocalLoss, focal_loss
 from dislosses.iou import IoULoss, iou_loss
 from dislosses.normalized_focal import NormalizedFocalLoss, normalized_focal_loss
+from dislosses.precision import dtype_of_losses
 from dislosses.reduction import SUM_REDUCTIONS, SumReduction, check_sample_weight
 
 Loss = Callable[..., Tensor]

@@ -16,11 +16,6 @@ from dislosses.precision import at_least_float32
 Options = Sequence[float]
 
 
-def dtype_of_losses(logits: Sequence[Tensor]) -> torch.dtype:
-    """float64 where a side output is, else float32."""
-    return torch.float64 if any(side.dtype == torch.float64 for side in logits) else torch.float32
-
-
 def upsampled(side: Tensor, target: Tensor) -> Tensor:
     """A side output in the target's resolution, at least in float32."""
     return upsample(at_least_float32(side), target.shape[-2:])

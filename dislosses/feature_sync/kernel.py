@@ -15,6 +15,7 @@ from dislosses.feature_sync import divergence, reference
 from dislosses.feature_sync.differences import DISTANCES, distances_of_blocks, join, scale_blocks
 from dislosses.feature_sync.divergence import first_programs
 from dislosses.feature_sync.reference import scales, share
+from dislosses.precision import dtype_of_losses
 
 # Not tuned on a GPU yet: `python -m bench.tune` prints rows for the GPU it runs on.
 BLOCKS: BlockTable = {
@@ -56,7 +57,7 @@ def launch_forward(
     overwrite: bool = False,
 ) -> tuple[Tensor, list[Tensor]]:
     """As :func:`dislosses.feature_sync.reference.forward`."""
-    if any(feature.dtype == torch.float64 for feature in features):
+    if dtype_of_losses(features) == torch.float64:
         return reference.forward(features, guides, sample_weight, weights, distance, with_gradients)
     features = [dense_samples(feature) for feature in features]
     guides = [same_layout(guide, feature) for guide, feature in zip(guides, features, strict=True)]
@@ -129,7 +130,7 @@ def _join(partial: Tensor, counts: Sequence[int], shares: Sequence[float], losse
 
 def launch_scale(gradients: list[Tensor], upstream: Tensor, weights: Sequence[float]) -> list[Tensor]:
     """As :func:`dislosses.feature_sync.reference.scale`."""
-    if any(gradient.dtype == torch.float64 for gradient in gradients):
+    if dtype_of_losses(gradients) == torch.float64:
         return reference.scale(gradients, upstream, weights)
     results = [torch.empty_like(gradient) for gradient in gradients]
     _scale(gradients, results, upstream, weights)
@@ -138,7 +139,7 @@ def launch_scale(gradients: list[Tensor], upstream: Tensor, weights: Sequence[fl
 
 def launch_scale_in_place(gradients: list[Tensor], upstream: Tensor, weights: Sequence[float]) -> None:
     """As :func:`dislosses.feature_sync.reference.scale_in_place`."""
-    if any(gradient.dtype == torch.float64 for gradient in gradients):
+    if dtype_of_losses(gradients) == torch.float64:
         return reference.scale_in_place(gradients, upstream, weights)
     _scale(gradients, gradients, upstream, weights)
     torch.autograd.graph.increment_version(gradients)

@@ -13,11 +13,12 @@ from dislayers._runtime.launch import in_triton
 from dislayers._runtime.layout import dense_samples
 from dislayers._runtime.library import left_to_compiler, not_differentiable, register
 from dislosses.feature_sync import reference
+from dislosses.precision import dtype_of_losses
 from dislosses.reduction import SUM_REDUCTIONS, SumReduction, check_sample_weight
 
 
 def _fake_forward(features: list[Tensor], *arguments: Any) -> tuple[Tensor, list[Tensor]]:
-    losses = features[0].new_empty(len(features), dtype=reference.result_dtype(features))
+    losses = features[0].new_empty(len(features), dtype=dtype_of_losses(features))
     return losses, [torch.empty_like(dense_samples(feature)) for feature in features if arguments[-2]]
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dislayers._runtime.layout import dense_samples, flat_samples, same_layout
-from dislosses.precision import at_least_float32
+from dislosses.precision import at_least_float32, dtype_of_losses
 
 DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l2": lambda feature, guide: (feature - guide).square(),
@@ -56,11 +56,6 @@ def scales(maps: Sequence[Tensor], weights: Sequence[float]) -> list[tuple[float
     return [(1.0, y) if x.dtype == torch.float16 else (y, 1.0) for x, y in zip(maps, shares, strict=True)]
 
 
-def result_dtype(features: Sequence[Tensor]) -> torch.dtype:
-    """That of the losses: float64 if one of the features is, else float32."""
-    return torch.float64 if any(feature.dtype == torch.float64 for feature in features) else torch.float32
-
-
 def forward(
     features: Sequence[Tensor],
     guides: Sequence[Tensor],
@@ -85,7 +80,7 @@ def forward(
             if sample_weight is not None:
                 weight = sample_weight[sample].to(sums[0].dtype)
             sums.append(weight * _CLOSED_FORMS[distance](weight * written, *maps))
-        losses.append((share(feature, weights[pair]) * torch.stack(sums).sum()).to(result_dtype(features)))
+        losses.append((share(feature, weights[pair]) * torch.stack(sums).sum()).to(dtype_of_losses(features)))
     return torch.stack(losses), gradients
 
 
