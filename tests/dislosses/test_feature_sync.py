@@ -20,6 +20,9 @@ from tests.harness import Op, check_op
 
 DISTANCES = ("l2", "l1", "smooth_l1", "kl")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+# The interpreter of Triton takes 50 us an operation of a program.
+INTERPRETED = not triton_missing("cpu")
+SHAPES = ((2, 3, 5, 7), (3, 2, 9, 8), (0, 3, 8, 8), (1, 1, 1, 1), (2, 2, 65, 63))
 
 
 def reference_loss(
@@ -60,7 +63,7 @@ def described(distance: str, dtypes: Sequence[torch.dtype], **more: Any) -> Op:
         overload=torch.ops.dislosses.feature_sync.default,
         overload_arguments=overload_arguments,
         dtypes=dtypes,
-        shapes=[(2, 3, 17, 19), (3, 2, 65, 63), (1, 1, 1, 1), (0, 3, 8, 8)],
+        shapes=SHAPES[:3] if INTERPRETED else SHAPES,
         # Gradients of half precision are rounded twice; float16 loses what is below its smallest number.
         tolerances={torch.float32: (1e-5, 1e-6), torch.bfloat16: (1.6e-2, 1e-5), torch.float16: (2e-3, 1e-6)},
         differentiable=[0],
@@ -72,7 +75,7 @@ def described(distance: str, dtypes: Sequence[torch.dtype], **more: Any) -> Op:
 test_l2 = check_op(
     described(
         "l2",
-        [torch.float32, torch.float16, torch.float64],
+        [torch.float32] if INTERPRETED else [torch.float32, torch.float16, torch.float64],
         errors=[
             (lambda: loss_of(distance="l3"), ValueError, "distance must be one of l2, l1, smooth_l1, kl, got 'l3'"),
             (lambda: loss_of(reduction="mean"), ValueError, "reduction must be one of sum, none, got 'mean'"),
@@ -194,8 +197,10 @@ def gradients_of(features: list[Tensor], losses: Tensor, **options: Any) -> list
     return [gradient.clone() for gradient in torch.autograd.grad(losses, features, **options)]
 
 
-@pytest.mark.parametrize("factors", [(1.0, 1.0), (3.0, 1.0), (1.0, 3.0), (0.5, 2.0)])
-@pytest.mark.parametrize("distance", ["l2", "kl"])
+@pytest.mark.parametrize(
+    ("distance", "factors"),
+    [("kl", (3.0, 1.0)), *product(["l2"], [(1.0, 1.0), (3.0, 1.0), (1.0, 3.0), (0.5, 2.0)])],
+)
 def test_a_retained_graph_gives_the_right_gradient_every_time(distance: str, factors: tuple[float, float]) -> None:
     for dtype in (torch.float32, torch.float16):
         features, guides = maps(0, dtype), maps(1, dtype)
