@@ -91,3 +91,11 @@ def shaped(name: str, value: Tensor, shape: Sequence[int]) -> None:
     """A tensor of one shape."""
     if tuple(value.shape) != tuple(shape):
         raise ValueError(f"{name} must have the shape {tuple(shape)}, got {_described(value)}")
+
+
+def tensors(name: str, value: object) -> None:
+    """A list or tuple of at least one tensor."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(x, Tensor) for x in value):
+        raise TypeError(f"{name} must be a list or tuple of tensors, got {_described(value)}")
+    if not value:
+        raise ValueError(f"{name} must hold at least one tensor, got none")

@@ -13,6 +13,7 @@ from dislayers._runtime.layout import bool_as_uint8, dense_samples, flat_samples
 from dislayers._runtime.native import extension, workers
 from dislosses._pixel_loss import reference
 from dislosses._pixel_loss.formula import Arguments, Formula
+from dislosses.labels import check_labels
 from dislosses.precision import uint8_or_float32
 
 Blocks = Iterable[tuple[slice, slice]]
@@ -23,6 +24,7 @@ def forward(formula: Formula, prediction: Tensor, target: Tensor, *packed: Any) 
     assert extension is not None
     if not _takes(formula, prediction):
         return reference.forward(formula, prediction, target, *packed)
+    check_labels(target, Arguments(*packed).ignore_label)
     samples, labels, blocks = _flat(prediction, target)
     sums = torch.zeros((len(samples), formula.sums), dtype=torch.float64)
     for block in blocks:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dislayers._runtime.layout import dense_samples, flat_samples, same_layout
 from dislosses._pixel_loss.formula import Arguments, Formula, Logits, Prediction, Probabilities, Terms
+from dislosses.labels import check_labels
 from dislosses.precision import at_least_float32
 
 # Elements a thread works on at a time: every intermediate result of a block then stays in the cache. Blocks are whole
@@ -27,6 +28,7 @@ def loss(formula: Formula, prediction: Tensor, target: Tensor, arguments: Argume
 def forward(formula: Formula, prediction: Tensor, target: Tensor, *packed: Any) -> tuple[Tensor, Tensor]:
     """The loss (B,) of each sample, and the coefficients (B, N) of its gradient."""
     arguments = Arguments(*packed)
+    check_labels(target, arguments.ignore_label)
     samples, labels, dtype = flat(prediction, target)
     sums = torch.zeros((formula.sums, len(samples)), dtype=dtype, device=prediction.device)
     for block in blocks(samples):

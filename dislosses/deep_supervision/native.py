@@ -12,15 +12,17 @@ from torch import Tensor
 from dislayers._runtime.native import extension, workers
 from dislosses._pixel_loss.op import formulas
 from dislosses.deep_supervision import reference
+from dislosses.labels import check_labels
 from dislosses.precision import dtype_of_losses, uint8_or_float32
 
 
 def forward(logits: Sequence[Tensor], target: Tensor, *loss: Any) -> tuple[Tensor, Tensor]:
     """As :func:`dislosses.deep_supervision.reference.forward`."""
     assert extension is not None
-    name, options, _ = loss
+    name, options, ignore_label = loss
     if not _takes(logits, target, name):
         return reference.forward(logits, target, *loss)
+    check_labels(target, ignore_label)
     formula, sides, labels = formulas[name], _dense(logits), uint8_or_float32(target).contiguous()
     sums = torch.empty((len(sides) * len(target), formula.sums), dtype=torch.float64)
     extension.deep_supervision_cpu(*_call(sides, labels, *loss), sums.data_ptr(), *workers())

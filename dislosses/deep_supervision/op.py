@@ -96,10 +96,7 @@ def _check(
     sample_weight: Tensor | None,
 ) -> None:
     check.one_of("reduction", reduction, SUM_REDUCTIONS)
-    if not isinstance(logits, (list, tuple)):
-        raise TypeError(f"logits must be a list or tuple of tensors, got {type(logits).__name__}")
-    if not logits:
-        raise ValueError("logits must hold at least one side output, got none")
+    check.tensors("logits", logits)
     check.real("target", target)
     if target.ndim < 2 or 0 in target.shape[-2:]:
         raise ValueError(f"target must have the shape (B, C, H, W) with pixels, got {tuple(target.shape)}")

@@ -132,8 +132,10 @@ def feature_sync_loss(
 
 
 def _check_maps(features: Sequence[Tensor], guides: Sequence[Tensor], distance: str) -> None:
-    if not features or len(guides) != len(features):
-        raise ValueError(f"guides must be as many as features, at least one: got {len(guides)} for {len(features)}")
+    check.tensors("features", features)
+    check.tensors("guides", guides)
+    if len(guides) != len(features):
+        raise ValueError(f"guides must be as many as features, got {len(guides)} for {len(features)}")
     least = 2 if distance == "kl" else 1
     for index, (feature, guide) in enumerate(zip(features, guides, strict=True)):
         check.floating(f"features[{index}]", feature)

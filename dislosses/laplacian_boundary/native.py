@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dislayers._runtime.layout import image_planes
 from dislayers._runtime.native import extension, workers
+from dislosses.labels import check_labels
 from dislosses.laplacian_boundary import reference
 from dislosses.precision import uint8_or_float32
 
@@ -16,6 +17,7 @@ def forward(logits: Tensor, target: Tensor, edge: str, kernel: int, input: str) 
     assert extension is not None
     if logits.dtype == torch.float64 or logits.numel() == 0:
         return reference.laplacian_boundary(logits, target, edge, kernel, input)
+    check_labels(target)
     planes, labels = image_planes(logits.float()), image_planes(uint8_or_float32(target))
     sums = torch.empty(len(planes), dtype=torch.float64)
     extension.laplacian_boundary_cpu(*_described(planes, labels, edge, kernel, input), sums.data_ptr(), *workers())

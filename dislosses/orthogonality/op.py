@@ -84,8 +84,7 @@ def orthogonality_loss(weights: Sequence[Tensor], reduction: SumReduction = "sum
         DIS-SAM (Liu et al., 2024), the ORTHO term, as in the official code: absolute values, no squared norm.
     """
     check.one_of("reduction", reduction, SUM_REDUCTIONS)
-    if not weights:
-        raise ValueError("weights must be one tensor (O, ...) or more, got none")
+    check.tensors("weights", weights)
     for i, weight in enumerate(weights):
         check.floating(f"weights[{i}]", weight)
         if weight.ndim == 0:

@@ -105,11 +105,11 @@ test_deep_supervision = check_op(
         differentiable=[0],
         like_first=False,
         errors=[
-            (lambda: loss_of(logits=[]), ValueError, "logits must hold at least one side output"),
+            (lambda: loss_of(logits=[]), ValueError, "logits must hold at least one tensor"),
             (
                 lambda: loss_of(logits=torch.zeros(2, 1, 2, 2)),
                 TypeError,
-                "logits must be a list or tuple .* got Tensor",
+                "logits must be a list or tuple of tensors, got float32",
             ),
             (lambda: loss_of(logits=[torch.zeros(2, 1, 2, 2).int()]), TypeError, r"logits\[0\] must be a floating"),
             (lambda: loss_of(logits=[torch.zeros(1, 1, 2, 2)]), ValueError, r"logits\[0\] must have .* B and device"),

@@ -79,8 +79,12 @@ test_l2 = check_op(
         errors=[
             (lambda: loss_of(distance="l3"), ValueError, "distance must be one of l2, l1, smooth_l1, kl, got 'l3'"),
             (lambda: loss_of(reduction="mean"), ValueError, "reduction must be one of sum, none, got 'mean'"),
-            (lambda: loss_of(guides=[]), ValueError, "guides must be as many as features, at least one: got 0 for 1"),
-            (lambda: loss_of(features=[], guides=[]), ValueError, "at least one: got 0 for 0"),
+            (lambda: loss_of(guides=[]), ValueError, "guides must hold at least one tensor, got none"),
+            (
+                lambda: loss_of(features=torch.zeros(1, 2, 3, 3)),
+                TypeError,
+                "features must be a list or tuple of tensors",
+            ),
             (
                 lambda: loss_of(guides=[torch.zeros(2, 3, 4, 5)]),
                 ValueError,
