@@ -43,7 +43,9 @@ def register_pixel_loss(formula: Formula) -> LossOfSamples:
         ],
     )
 
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+        if gradient is None:
+            return (None,) * 5
         return differentiate(gradient, *ctx.saved_tensors, *ctx.arguments), None, None, None, None
 
     compute = register(

@@ -177,10 +177,13 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
     ctx.save_for_backward(output[1], target, *logits)
 
 
-def _backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Any, ...]:
+def _backward(ctx: Any, gradient: Tensor | None, _: None) -> tuple[Any, ...]:
     coefficients, target, *logits = ctx.saved_tensors
     _, options, _ = ctx.arguments
-    gradients = _differentiate(gradient, coefficients, logits, target, *ctx.arguments)
+    if gradient is None:
+        gradients = [None] * len(logits)
+    else:
+        gradients = _differentiate(gradient, coefficients, logits, target, *ctx.arguments)
     # PyTorch takes an empty list for a list of tensors, which wants a list of gradients.
     return gradients, None, None, None if options else [], None
 

@@ -37,8 +37,10 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
     ctx.save_for_backward(output[1], *inputs[0])
 
 
-def _backward(ctx: Any, gradient: Tensor, _: Tensor) -> list[Tensor]:
+def _backward(ctx: Any, gradient: Tensor | None, _: None) -> list[Tensor] | list[None]:
     sign, *weights = ctx.saved_tensors
+    if gradient is None:
+        return [None] * len(weights)
     return _orthogonality_backward(gradient, sign, weights)  # type: ignore[no-any-return]
 
 

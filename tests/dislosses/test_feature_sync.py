@@ -79,6 +79,8 @@ test_l2 = check_op(
         errors=[
             (lambda: loss_of(distance="l3"), ValueError, "distance must be one of l2, l1, smooth_l1, kl, got 'l3'"),
             (lambda: loss_of(reduction="mean"), ValueError, "reduction must be one of sum, none, got 'mean'"),
+            (lambda: FeatureSyncLoss("l3"), ValueError, "distance must be one of l2, l1, smooth_l1, kl, got 'l3'"),
+            (lambda: FeatureSyncLoss(reduction="mean"), ValueError, "reduction must be one of sum, none, got 'mean'"),
             (lambda: loss_of(guides=[]), ValueError, "guides must hold at least one tensor, got none"),
             (
                 lambda: loss_of(features=torch.zeros(1, 2, 3, 3)),

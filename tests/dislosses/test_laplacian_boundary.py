@@ -66,6 +66,12 @@ test_laplacian_boundary = check_op(
             (lambda: loss_of(reduction="max"), ValueError, "reduction must be one of mean, sum, none, got 'max'"),
             (lambda: loss_of(input="edges"), ValueError, "input must be one of logits, probabilities, got 'edges'"),
             (lambda: loss_of(sample_weight=torch.ones(3)), ValueError, r"sample_weight must have the shape \(2,\)"),
+            (lambda: LaplacianBoundaryLoss(kernel=9), ValueError, "kernel must be 4 or 8, got 9"),
+            (
+                lambda: loss_of(sample_weight=torch.ones(2, device="meta")),
+                ValueError,
+                "on the device of logits, cpu",
+            ),
             (lambda: loss_of(sample_weight=[1, 1]), TypeError, "sample_weight must be a floating tensor, got list"),
         ],
     )

@@ -59,10 +59,15 @@ test_orthogonality = check_op(
                 ValueError,
                 r"weights\[1\] .* got a scalar",
             ),
-            (lambda: orthogonality_loss([torch.ones(2), torch.ones(2, device="meta")]), ValueError, "got meta"),
+            (
+                lambda: orthogonality_loss([torch.ones(2), torch.ones(2, device="meta")]),
+                ValueError,
+                r"weights\[1\] must be on the device of weights\[0\], cpu, got .* on meta",
+            ),
             (lambda: orthogonality_loss([torch.ones(2)], "mean"), ValueError, "reduction must be one of sum, none"),
             (lambda: orthogonality_weights(nn.Linear(2, 2), "mine"), ValueError, "reading must be one of paper, off"),
             (lambda: OrthogonalityLoss("mine"), ValueError, "reading must be one of paper, official, got 'mine'"),
+            (lambda: OrthogonalityLoss(reduction="mean"), ValueError, "reduction must be one of sum, none, got 'mean'"),
         ],
     )
 )
