@@ -134,7 +134,7 @@ test_deep_supervision = check_op(
 )
 
 
-@pytest.mark.parametrize("loss", FUSED, ids=str)
+@pytest.mark.parametrize("loss", FUSED, ids=lambda loss: getattr(loss, "__name__", str(loss)))
 def test_fused_losses_are_those_of_upsampled_logits(loss: Callable[..., Tensor]) -> None:
     assert_fused([(2, 3), (4, 2)], target_of(4, 5), loss)
 
@@ -283,7 +283,7 @@ def test_module_is_the_function() -> None:
         DeepSupervisionLoss(reduction="mean")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("loss", FUSED, ids=str)
+@pytest.mark.parametrize("loss", FUSED, ids=lambda loss: getattr(loss, "__name__", str(loss)))
 def test_backward_keeps_nothing_of_the_targets_size_but_the_target(loss: Callable[..., Tensor]) -> None:
     sides, target = sides_of([(5, 4), (1, 2)], dtype=torch.float32), target_of(10, 9, dtype=torch.float32)
     kept: list[Tensor] = []
