@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-from bench.measure import GPU, measure
-from bench.test_pixel_losses import BATCH, DTYPES, SIZE, Loss, inputs, kept_for_backward
+from bench.measure import GPU, kept_for_backward, measure
+from bench.test_pixel_losses import BATCH, DTYPES, SIZE, Loss, inputs
 from dislosses import laplacian_boundary_loss
 from dislosses.laplacian_boundary.reference import laplacian_boundary
 
@@ -59,5 +59,5 @@ def test_forward_backward(benchmark: BenchmarkFixture, dtypes: str, implementati
     logits, target = inputs(*DTYPES[dtypes])
     loss = IMPLEMENTATIONS[implementation]()
     check(loss, logits, target)
-    benchmark.extra_info["kept_for_backward_mb"] = kept_for_backward(loss, logits, target)
+    benchmark.extra_info["kept_for_backward_mb"] = kept_for_backward(lambda: loss(logits, target), (logits, target))
     measure(benchmark, lambda: torch.autograd.grad(loss(logits, target), logits))
