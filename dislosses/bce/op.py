@@ -36,6 +36,7 @@ def bce_loss(
     Raises:
         TypeError: logits or sample_weight is not floating, or target is complex or no tensor.
         ValueError: shapes or devices differ, logits has no dimension, or reduction or input is unknown.
+            A target above 1 is refused on CPUs alone.
 
     Numerics:
         Computed in float32, also from half precision; deterministic; right for any finite logit. A logarithm of a

@@ -48,7 +48,7 @@ def bce_iou_loss(
     Raises:
         TypeError: logits or sample_weight is not floating, or target is complex or no tensor.
         ValueError: shapes or devices differ, logits has no dimension, a weight is negative, or reduction or input is
-            unknown.
+            unknown. A target above 1 is refused on CPUs alone.
 
     Numerics:
         As :func:`dislosses.bce_loss` and :func:`dislosses.iou_loss`. Backward keeps the inputs and three numbers a

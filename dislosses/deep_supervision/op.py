@@ -67,6 +67,7 @@ def deep_supervision_loss(
         TypeError: logits are no sequence of floating tensors, target or sample_weight is no such tensor, or loss
             cannot be called, or not with sample_weight.
         ValueError: there are no logits, shapes or devices do not fit, weights are not as many, or reduction is unknown.
+            A target above 1 is refused on CPUs alone.
 
     Numerics:
         The logits, not the probabilities, are resized (bilinear, ``align_corners=False``), in float32 or float64.

@@ -50,7 +50,7 @@ def focal_loss(
     Raises:
         TypeError: logits or sample_weight is not floating, or target is complex or no tensor.
         ValueError: shapes or devices differ, logits has no dimension, alpha or gamma is out of range, or reduction or
-            input is unknown.
+            input is unknown. A target above 1 is refused on CPUs alone.
 
     Numerics:
         Computed in float32, also from half precision; deterministic; no epsilon: right for logits up to 1e37, with soft

@@ -38,6 +38,7 @@ def iou_loss(
     Raises:
         TypeError: logits or sample_weight is not floating, or target is complex or no tensor.
         ValueError: shapes or devices differ, logits has no dimension, or reduction or input is unknown.
+            A target above 1 is refused on CPUs alone.
 
     Numerics:
         Computed in float32, also from half precision; deterministic; right for any logit, infinite ones too. A NaN that

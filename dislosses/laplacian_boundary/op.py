@@ -91,6 +91,7 @@ def laplacian_boundary_loss(
     Raises:
         TypeError: logits or sample_weight is not floating, or target is complex or no tensor.
         ValueError: shapes or devices differ, logits has less than two dimensions, or an option is none of those named.
+            A target above 1 is refused on CPUs alone.
 
     Numerics:
         Computed in float32, also from half precision; deterministic, for any number of threads; no host

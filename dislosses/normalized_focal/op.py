@@ -60,7 +60,7 @@ def normalized_focal_loss(
     Raises:
         TypeError: logits or sample_weight is not floating, or target is complex or no tensor.
         ValueError: shapes or devices differ, logits has no dimension, alpha, gamma or max_mult is out of range, or
-            reduction or input is unknown.
+            reduction or input is unknown. A target above 1 is refused on CPUs alone.
 
     Numerics:
         Computed in float32, also from half precision; deterministic; no host synchronisation. The divisor is taken as
