@@ -147,7 +147,8 @@ def _triton_figures(variant: AheadOfTime, architecture: int, cubin: Path) -> Fig
     with knobs.nvidia.scope(), knobs.compilation.scope(), redirect_stdout(log):
         knobs.nvidia.dump_ptxas_log = True
         knobs.compilation.always_compile = True
-        target, options = GPUTarget("cuda", architecture, 32), {"num_warps": variant.warps, "enable_fp_fusion": True}
+        target = GPUTarget("cuda", architecture, 32)
+        options = {"num_warps": variant.warps, "enable_fp_fusion": variant.fp_fusion}
         try:
             compiled: Any = triton.compile(source, target=target, options=options)
         except TritonError as error:

@@ -1,6 +1,7 @@
 // What the bindings call: one function an op and device.
 #pragma once
 
+#include "click_maps.h"
 #include "connected_components.h"
 #include "joint_histogram.h"
 #include "moments.h"
@@ -27,6 +28,9 @@ void connected_components_cpu(const Labelling& task, int64_t threads, int instru
 void joint_histogram_cpu(const JointCounting& task, int64_t threads, int instruction_set);
 
 void moments_cpu(const Summation& task, int64_t threads, int instruction_set);
+
+void click_maps_cpu(const ClickMaps& task, int64_t threads, int instruction_set);
+
 // How many corners the polygons have together.
 int64_t approximate_polygons_cpu(const Curves& curves, Tolerance tolerance, bool closed);
 

@@ -177,6 +177,13 @@ DeepSupervision deep_supervision(const std::vector<SideOutput>& outputs, uintptr
     return task;
 }
 
+ClickEncoding click_encoding(const std::string& name) {
+    constexpr const char* names[] = {"disk", "distance", "gaussian"};
+    for (size_t i = 0; i < std::size(names); ++i)
+        if (name == names[i]) return static_cast<ClickEncoding>(i);
+    throw std::invalid_argument("encoding must be disk, distance or gaussian");
+}
+
 int best() { return static_cast<int>(best_instruction_set()); }
 
 std::vector<std::string> instruction_sets() {
@@ -253,6 +260,18 @@ PYBIND11_MODULE(_C, module) {
             run(moments_cpu, task, threads, instruction_set);
         },
         "mask"_a, "mask_strides"_a, "sums"_a, "size"_a, "threads"_a, "instruction_set"_a);
+    module.def(
+        "click_maps_cpu",
+        [](uintptr_t points, int64_t count, uintptr_t maps, Size size, const std::string& encoding, float radius,
+           float squared_reach, int64_t threads, int instruction_set) {
+            const auto [number, height, width] = checked(size);
+            expect(count >= 0 && count <= longest, "count must be 0 to 2^29");
+            const ClickMaps task = {count ? required<const float>(points) : nullptr, count, required<float>(maps),
+                                    number, height, width, click_encoding(encoding), radius, squared_reach};
+            run(click_maps_cpu, task, threads, instruction_set);
+        },
+        "points"_a, "count"_a, "maps"_a, "size"_a, "encoding"_a, "radius"_a, "squared_reach"_a, "threads"_a,
+        "instruction_set"_a);
     module.def(
         "laplacian_boundary_cpu",
         [](uintptr_t values, Strides value_strides, uintptr_t target, int64_t bytes_of_a_target, Strides target_strides,

@@ -1,5 +1,6 @@
 """Building blocks of dichotomous image segmentation networks."""
 
+from dislayers.click_maps import click_maps
 from dislayers.connected_components import component_sizes, connected_components
 from dislayers.contours import approximate_polygon, approximate_polygons, contours
 from dislayers.conv_norm_act import ConvNormAct
@@ -18,6 +19,7 @@ __all__ = [
     "DilatedRSU",
     "approximate_polygon",
     "approximate_polygons",
+    "click_maps",
     "component_sizes",
     "connected_components",
     "contours",

@@ -79,6 +79,7 @@ class AheadOfTime:
         elements: a program, for the count of instructions an element; 0 where the kernel loops.
         budget: instructions an element that the kernel may have.
         aligned: names of arguments that are divisible by 16 (pointers and sizes).
+        fp_fusion: whether a product and a sum may become one multiply-add.
     """
 
     name: str
@@ -89,6 +90,7 @@ class AheadOfTime:
     elements: int = 0
     budget: float = float("inf")
     aligned: Sequence[str] = ()
+    fp_fusion: bool = True
 
     @classmethod
     def of(
@@ -102,6 +104,7 @@ class AheadOfTime:
         aligned: tuple[str, ...] = ("_ptr",),
         elements: int = 0,
         budget: float = float("inf"),
+        fp_fusion: bool = True,
     ) -> Self:
         """A variant of a kernel, of whose arguments constants and types may hold more than there are.
 
@@ -110,4 +113,5 @@ class AheadOfTime:
         own = {argument: constants[argument] for argument in kernel.arg_names if argument in constants}
         rest = [argument for argument in kernel.arg_names if argument not in own]
         signature = {x: types.get(x, "*fp32" if x.endswith("_ptr") else "i32") for x in rest}
-        return cls(name, kernel, signature, own, warps, elements, budget, [x for x in rest if x.endswith(aligned)])
+        ends = [x for x in rest if x.endswith(aligned)]
+        return cls(name, kernel, signature, own, warps, elements, budget, ends, fp_fusion)

@@ -1,0 +1,5 @@
+"""Maps of clicks for interactive segmentation."""
+
+from dislayers.click_maps.op import click_maps
+
+__all__ = ["click_maps"]
