@@ -57,7 +57,7 @@ float exponential(float x) {
 }
 
 // log x of a positive number; what is smaller than the smallest normal number counts as that.
-float logarithm(float x) {
+[[maybe_unused]] float logarithm(float x) {
     const float positive = at_least(x, smallest_normal);
     const int32_t exponent = (bits_of(positive) - 0x3f3504f3) >> 23;
     const float f = float_of(bits_of(positive) - exponent * 0x800000) - 1.0f;

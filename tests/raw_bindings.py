@@ -209,11 +209,21 @@ def deep_supervision_backward(m: Memory) -> Arguments:
     return {**called, "coefficients": m.noise(len(gradients) * m.size[0] * coefficients), "gradients": gradients}
 
 
+def click_maps(m: Memory) -> Arguments:
+    clicks = [m.random.choice([0.0, -1.0, m.random.uniform(-9, 140), math.nan, math.inf]) for _ in range(6 * m.size[0])]
+    return {
+        "points": m.filled(np.array(clicks, np.float32)), "count": 3, "maps": m.room(4 * m.pixels), "size": m.size,
+        "encoding": m.random.choice(["disk", "distance", "gaussian"]),
+        "radius": m.random.choice([0.0, 5.0, -1.0, 1e30, math.nan]),
+        "squared_reach": m.random.choice([0.0, 25.0, -1.0, 1e30, math.nan, math.inf]), **m.workers(),
+    }  # fmt: skip
+
+
 BINDINGS = (
     *(dilate, skeletonize, connected_components, joint_histogram, moments, distance_transform, contours),
     *(approximate_polygons, human_correction_effort, weighted_f_measure),
     *(laplacian_boundary, laplacian_boundary_backward, pixel_loss, pixel_loss_backward),
-    *(deep_supervision, deep_supervision_backward),
+    *(deep_supervision, deep_supervision_backward, click_maps),
 )
 
 NO_INTEGERS = (None, "1", 1.5, 2**64)
@@ -253,6 +263,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("prediction", "target", "coefficients", "slopes"), (0, -1, *NO_INTEGERS)),
     **dict.fromkeys(("prediction_stride", "target_stride", "slopes_stride"), NO_INTEGERS),
     "probabilities": ("yes",),
+    "maps": (0, -1, *NO_INTEGERS),
+    "encoding": (None, 1, "", "Disk", "disk\0"),
+    **dict.fromkeys(("radius", "squared_reach"), (None, "1")),
 }
 
 

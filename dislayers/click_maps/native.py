@@ -17,7 +17,7 @@ def click_maps(points: Tensor, size: Sequence[int], radius: float, scale: float,
     maps = torch.empty((len(points), 2, *size), dtype=torch.float32)
     if points.dtype == torch.float64 or maps.numel() == 0:
         return reference.click_maps(points, size, radius, scale, encoding)
-    places, radius = reference.places(points, scale), radius * scale
+    places, radius = reference.places(points, scale).contiguous(), radius * scale
     extension.click_maps_cpu(
         places.data_ptr(),
         places.shape[1],

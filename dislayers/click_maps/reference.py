@@ -20,7 +20,7 @@ def squared_reach(radius: float, encoding: str) -> float:
 
 
 def places(points: Tensor, scale: float) -> Tensor:
-    """Rows and columns of clicks, (2 B, N, 2), in float32 at least: maps apart, scaled, infinite where there is none."""
+    """Scaled rows and columns of each map's clicks, (2 B, N, 2), in float32 at least; infinite where there is none."""
     found = points[..., :2].to(torch.promote_types(points.dtype, torch.float32))
     missing = found.amax(-1, keepdim=True) < 0
     batch, count = points.shape[:2]
