@@ -155,7 +155,8 @@ def count(operation: Operation, arguments: Arguments, idle: Mapping[str, str] | 
 
     Args:
         operation: gives one tensor; plain PyTorch, or with ops of ours.
-        arguments: makes what the operation takes; tensors that require a gradient get one.
+        arguments: makes what the operation takes; tensors that require a gradient get one. Without any, only the way
+            forward is counted.
         idle: Triton kernels that find nothing to do for a gradient of 1 if the constant named beside them is set.
     """
     traffic = Traffic()
@@ -168,6 +169,7 @@ def count(operation: Operation, arguments: Arguments, idle: Mapping[str, str] | 
             result = operation(*given)
         gradient = torch.empty_like(result)
         differentiable = [tensor for tensor in _tensors(given) if tensor.requires_grad]
-        with _Counting(traffic):
-            torch.autograd.grad(result, differentiable, gradient)
+        if differentiable:
+            with _Counting(traffic):
+                torch.autograd.grad(result, differentiable, gradient)
     return traffic

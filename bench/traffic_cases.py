@@ -1,4 +1,4 @@
-"""The losses whose traffic is counted: ours against the published formula in PyTorch, eager and compiled."""
+"""The losses and other ops whose traffic is counted: ours against the published formula in PyTorch, eager and compiled."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from rich.box import MARKDOWN
 from rich.table import Table
 from torch import Tensor
 
+import dislayers
 import dislosses
 from bench import (
+    test_click_maps,
     test_deep_supervision,
     test_feature_sync,
     test_laplacian_boundary,
@@ -78,6 +80,12 @@ def weights() -> tuple[list[Tensor]]:
     return (dislosses.orthogonality_weights(create_model("isnet")),)
 
 
+def clicks() -> tuple[Tensor, tuple[int, int], float, str]:
+    """Of one image, as disks."""
+    points = torch.empty(1, 2 * test_click_maps.CLICKS, 3)
+    return points, test_click_maps.SIZE, test_click_maps.RADIUS["disk"], "disk"
+
+
 def _differentiable(shapes: list[torch.Size]) -> list[Tensor]:
     return [torch.empty(shape, requires_grad=True) for shape in shapes]
 
@@ -107,6 +115,7 @@ CASES = [
         idle={"scale_blocks": "IN_PLACE"},
     ),
     Case("orthogonality of 119 weights", dislosses.orthogonality_loss, test_orthogonality.published, weights),
+    Case("click_maps of 24 + 24 clicks, forward, B1", dislayers.click_maps, test_click_maps.published, clicks),
 ]
 
 

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 from torch.utils.benchmark import Timer
 
+from dislayers import click_maps
 from dislayers._runtime.launch import Blocks, architecture
+from dislayers.click_maps import kernel as click_maps_kernel
 from dislosses import (
     bce_iou_loss,
     bce_loss,
@@ -63,6 +65,12 @@ def feature_sync_step(side: int, device: torch.device) -> Callable[[], object]:
     return lambda: torch.autograd.grad(feature_sync_loss(features, guides), features)
 
 
+def click_maps_step(side: int, device: torch.device) -> Callable[[], object]:
+    """Distances to 24 positive and 24 negative clicks."""
+    points = torch.rand(1, 48, 3, device=device) * side
+    return lambda: click_maps(points, (side, side), 260, "distance")
+
+
 STEPS = {
     "bce": (pixel_loss, step_of(bce_loss)),
     "iou": (pixel_loss, step_of(iou_loss)),
@@ -72,6 +80,7 @@ STEPS = {
     "laplacian_boundary": (laplacian_boundary, step_of(laplacian_boundary_loss)),
     "deep_supervision": (deep_supervision, deep_supervision_step),
     "feature_sync": (feature_sync, feature_sync_step),
+    "click_maps": (click_maps_kernel, click_maps_step),
 }
 
 

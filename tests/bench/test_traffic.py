@@ -83,6 +83,12 @@ def test_what_is_kept_for_backward_leaves_inputs_out() -> None:
     assert traffic(lambda x, y: x.exp() * y.exp(), (6,), (6,)).kept == 48
 
 
+def test_without_a_gradient_only_the_way_forward_counts() -> None:
+    counted = count(torch.exp, lambda: (torch.empty(6),))
+    assert counted.launches == {"aten::exp": 1}
+    assert (counted.moved, counted.kept) == (48, 0)
+
+
 def test_a_size_that_would_not_fit_costs_nothing() -> None:
     assert traffic(torch.exp, (1 << 40,)).moved == (2 + 3) << 42
 
