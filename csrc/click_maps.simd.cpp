@@ -1,11 +1,11 @@
 // A tile of a map of clicks. Squared offsets along rows and columns are written to memory before they are added: a
 // compiler that made one multiply-add of both would round otherwise than the official code, and move the edge of a disk.
-#include "click_maps.h"
+#include "transcendental.simd.h"
 
 #include <math.h>
 
+#include "click_maps.h"
 #include "instruction_set.h"
-#include "transcendental.simd.h"
 
 namespace dislayers {
 namespace DISLAYERS_INSTRUCTION_SET {
@@ -74,7 +74,7 @@ float background(ClickEncoding encoding, bool unknown) {
 }
 
 // A row from squared distances.
-void encode(const ClickMaps& task, const float* __restrict squares, int32_t count, float* __restrict out) {
+FLATTENED void encode(const ClickMaps& task, const float* __restrict squares, int32_t count, float* __restrict out) {
     const float reach = task.squared_reach;
     switch (task.encoding) {
         case ClickEncoding::disk:

@@ -11,6 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
+from dislayers._runtime.layout import bool_as_uint8
 from dislayers.click_maps import reference
 
 # Not tuned on a GPU yet: `python -m bench.tune` prints rows for the GPU it runs on.
@@ -100,8 +101,7 @@ def launch_click_maps(points: Tensor, size: Sequence[int], radius: float, scale:
     maps = torch.empty((batch, 2, height, width), dtype=torch.float32, device=points.device)
     if points.dtype == torch.float64 or maps.numel() == 0:
         return reference.click_maps(points, size, radius, scale, encoding)
-    if points.dtype == torch.bool:
-        points = points.view(torch.uint8)
+    points = bool_as_uint8(points)
     blocks, radius = blocks_for(BLOCKS, points.device, maps.numel()), radius * scale
     rows = blocks.elements // _WIDTH
     down, across = triton.cdiv(height, rows), triton.cdiv(width, _WIDTH)
@@ -132,19 +132,22 @@ def _constants(encoding: str, blocks: Blocks) -> dict[str, Any]:
 
 def _variant(encoding: str, points: str, budget: float) -> AheadOfTime:
     blocks = BLOCKS["default"][-1][1]
-    types = {"points_ptr": points, "maps_ptr": "*fp32"} | dict.fromkeys(("scale", "radius", "squared_reach"), "fp32")
-    constants = _constants(encoding, blocks)
-    signature = {name: types.get(name, "i32") for name in _click_maps.arg_names if name not in constants}
-    name = f"click_maps {encoding} of {points[1:]}, one click"
-    aligned = ["points_ptr", "maps_ptr", "height", "width"]
-    return AheadOfTime(
-        name, _click_maps, signature, constants, blocks.warps, blocks.elements, budget, aligned, fp_fusion=False
+    return AheadOfTime.of(
+        f"click_maps {encoding} of {points}, one click",
+        _click_maps,
+        _constants(encoding, blocks),
+        {"points_ptr": f"*{points}"} | dict.fromkeys(("scale", "radius", "squared_reach"), "fp32"),
+        blocks.warps,
+        aligned=("_ptr", "height", "width"),
+        elements=blocks.elements,
+        budget=budget,
+        fp_fusion=False,
     )
 
 
 AHEAD_OF_TIME = [
-    _variant("disk", "*fp32", 25),
-    _variant("distance", "*fp32", 42),
-    _variant("gaussian", "*fp32", 26),
-    _variant("distance", "*i64", 42),
+    _variant("disk", "fp32", 25),
+    _variant("distance", "fp32", 42),
+    _variant("gaussian", "fp32", 26),
+    _variant("distance", "i64", 42),
 ]

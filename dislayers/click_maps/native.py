@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dislayers._runtime.native import best_instruction_set, extension
+from dislayers._runtime.native import extension, workers
 from dislayers.click_maps import reference
 
 
@@ -26,7 +26,6 @@ def click_maps(points: Tensor, size: Sequence[int], radius: float, scale: float,
         encoding,
         radius,
         reference.squared_reach(radius, encoding),
-        torch.get_num_threads(),
-        best_instruction_set,
+        *workers(),
     )
     return maps

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from dislayers._runtime import check
 from dislayers._runtime.backend import Implementation
-from dislayers._runtime.launch import triton_missing
+from dislayers._runtime.launch import in_triton
 from dislayers._runtime.library import register
 from dislayers._runtime.native import missing_kernel
 from dislayers.click_maps import native, reference
 from dislayers.click_maps.reference import Encoding
 
 ENCODINGS = get_args(Encoding)
-
-
-def _triton(*arguments: Any) -> Tensor:
-    from dislayers.click_maps.kernel import launch_click_maps
-
-    return launch_click_maps(*arguments)
 
 
 def _fake(points: Tensor, size: Sequence[int], *_: object) -> Tensor:
@@ -34,7 +28,7 @@ _click_maps = register(
     reference.click_maps,
     _fake,
     kernels=[
-        Implementation("triton", _triton, triton_missing),
+        in_triton("dislayers.click_maps.kernel.launch_click_maps"),
         Implementation("native", native.click_maps, missing_kernel("click_maps")),
     ],
 )
@@ -78,7 +72,7 @@ def click_maps(
         Deterministic.
 
     Source:
-        Disks and distances: RITM (Sofiiuk et al., 2021, section 3.2) and its official ``DistMaps``.
+        Disks and distances: RITM (Sofiiuk et al., 2021, section 3.1) and its official ``DistMaps``.
     """
     check.real("points", points)
     if points.ndim != 3 or points.shape[2] != 3 or points.shape[1] % 2:
