@@ -1,4 +1,4 @@
-"""The losses and other ops whose traffic is counted: ours against the published formula in PyTorch, eager and compiled."""
+"""The operations whose traffic is counted: ours against the published formula in PyTorch, eager and compiled."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ def click_maps(points: Tensor, size: tuple[int, int], radius: float, encoding: s
     axes = [torch.arange(n, dtype=torch.float32, device=points.device) for n in size]
     offsets = torch.stack(torch.meshgrid(*axes, indexing="ij")) - (flat * scale)[:, :, None, None]
     if encoding == "distance":
-        offsets = offsets / radius
-    squares = offsets * offsets
+        offsets.div_(radius)
+    squares = offsets.mul_(offsets)
     squared = torch.where(flat.amax(1)[:, None, None] < 0, 1e6, squares[:, 0] + squares[:, 1])
     least = squared.view(batch, 2, twice // 2, *size).amin(2)
-    return (least <= radius**2).float() if encoding == "disk" else (least.sqrt() * 2).tanh()
+    return (least <= radius**2).float() if encoding == "disk" else least.sqrt_().mul_(2).tanh_()
