@@ -29,6 +29,13 @@ from dislosses import (
 from tests.harness import Op, check_op
 
 INTERPRETED = not triton_missing("cpu")
+
+
+def named(value: object) -> str:
+    """The same in every process: a function's text has its address."""
+    return getattr(value, "__name__", str(value))
+
+
 FUSED = [
     *(bce_loss, iou_loss, bce_iou_loss, focal_loss, normalized_focal_loss),
     *(BCELoss(ignore_label=0), IoULoss(), BCEIoULoss(), FocalLoss(), NormalizedFocalLoss(0.3, 2.5, ignore_label=0)),
@@ -134,12 +141,12 @@ test_deep_supervision = check_op(
 )
 
 
-@pytest.mark.parametrize("loss", FUSED, ids=lambda loss: getattr(loss, "__name__", str(loss)))
+@pytest.mark.parametrize("loss", FUSED, ids=named)
 def test_fused_losses_are_those_of_upsampled_logits(loss: Callable[..., Tensor]) -> None:
     assert_fused([(2, 3), (4, 2)], target_of(4, 5), loss)
 
 
-@pytest.mark.parametrize("loss", PLAIN, ids=str)
+@pytest.mark.parametrize("loss", PLAIN, ids=named)
 def test_any_other_loss_gets_upsampled_logits(loss: Callable[..., Tensor]) -> None:
     sides, target = [side.sigmoid() for side in sides_of([(3, 3), (2, 4)])], target_of(4, 6)
     expected = by_hand(sides, target, loss).sum()
@@ -223,7 +230,7 @@ def test_weights_of_sides_and_samples() -> None:
 
 
 @pytest.mark.parametrize(
-    "loss", [BCELoss("sum"), NormalizedFocalLoss(max_mult=3.0), laplacian_boundary_loss, bce_iou_loss], ids=str
+    "loss", [BCELoss("sum"), NormalizedFocalLoss(max_mult=3.0), laplacian_boundary_loss, bce_iou_loss], ids=named
 )
 @pytest.mark.parametrize("planes", [1, 2])
 def test_samples_are_weighted_in_any_loss_that_can(loss: Callable[..., Tensor], planes: int) -> None:
@@ -252,7 +259,7 @@ def test_modules_of_losses_with_their_arguments() -> None:
     torch.testing.assert_close(torch.autograd.grad(ignoring, sides), torch.autograd.grad(right, sides))
 
 
-@pytest.mark.parametrize("loss", [bce_iou_loss, NormalizedFocalLoss()], ids=str)
+@pytest.mark.parametrize("loss", [bce_iou_loss, NormalizedFocalLoss()], ids=named)
 def test_any_loss_compiles_whole(loss: Callable[..., Tensor]) -> None:
     sides, target = sides_of([(2, 2), (1, 2)], dtype=torch.float32), target_of(3, 4)
     compiled = torch.compile(deep_supervision_loss, fullgraph=True, backend="aot_eager")
@@ -283,7 +290,7 @@ def test_module_is_the_function() -> None:
         DeepSupervisionLoss(reduction="mean")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("loss", FUSED, ids=lambda loss: getattr(loss, "__name__", str(loss)))
+@pytest.mark.parametrize("loss", FUSED, ids=named)
 def test_backward_keeps_nothing_of_the_targets_size_but_the_target(loss: Callable[..., Tensor]) -> None:
     sides, target = sides_of([(5, 4), (1, 2)], dtype=torch.float32), target_of(10, 9, dtype=torch.float32)
     kept: list[Tensor] = []
