@@ -8,6 +8,7 @@ from dislayers.distance_transform import distance_transform
 from dislayers.joint_histogram import joint_histogram
 from dislayers.moments import moments
 from dislayers.morphology import dilate, erode
+from dislayers.nmf import nmf
 from dislayers.rsu import RSU, DilatedRSU
 from dislayers.skeletonize import skeletonize
 from dislayers.upsample import upsample
@@ -28,6 +29,7 @@ __all__ = [
     "erode",
     "joint_histogram",
     "moments",
+    "nmf",
     "skeletonize",
     "upsample",
     "upsample_concat",

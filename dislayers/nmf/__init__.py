@@ -1,0 +1,5 @@
+"""Nonnegative matrix factorisation of feature maps by multiplicative updates."""
+
+from dislayers.nmf.op import nmf
+
+__all__ = ["nmf"]

@@ -1,0 +1,107 @@
+"""The op ``dislayers::nmf`` with its gradient, and the function that people call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dislayers._runtime import check
+from dislayers._runtime.backend import Implementation
+from dislayers._runtime.launch import triton_missing
+from dislayers._runtime.library import register
+from dislayers.nmf import reference
+
+
+def _triton_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    from dislayers.nmf.kernel import launch_nmf_forward, takes
+
+    return (launch_nmf_forward if takes(x, bases) else reference.forward)(x, bases, steps)
+
+
+def _triton_backward(gradient: Tensor, x: Tensor, kept: Tensor, numerators: Tensor) -> tuple[Tensor, Tensor]:
+    from dislayers.nmf.kernel import launch_nmf_backward, takes
+
+    return (launch_nmf_backward if takes(x, kept.mT) else reference.backward)(gradient, x, kept, numerators)
+
+
+def _fake_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.empty_like(x), *reference.kept_by_step(x, bases, steps)
+
+
+def _fake_backward(gradient: Tensor, x: Tensor, kept: Tensor, numerators: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(x), kept[:, 0].mT.contiguous()
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    x, bases, _ = inputs
+    _, kept, numerators = output
+    ctx.mark_non_differentiable(kept, numerators)
+    ctx.set_materialize_grads(False)
+    ctx.dtype = bases.dtype
+    ctx.save_for_backward(x, kept, numerators)
+
+
+def _backward(ctx: Any, gradient: Tensor, *_: object) -> tuple[Tensor, Tensor, None]:
+    d_x, d_bases = _nmf_backward(gradient, *ctx.saved_tensors)
+    return d_x, d_bases.to(ctx.dtype), None
+
+
+_nmf_backward = register(
+    "dislayers::nmf_backward(Tensor gradient, Tensor x, Tensor kept, Tensor numerators) -> (Tensor, Tensor)",
+    reference.backward,
+    _fake_backward,
+    kernels=[Implementation("triton", _triton_backward, triton_missing)],
+)
+_nmf = register(
+    "dislayers::nmf(Tensor x, Tensor bases, int steps) -> (Tensor, Tensor, Tensor)",
+    reference.forward,
+    _fake_forward,
+    kernels=[Implementation("triton", _triton_forward, triton_missing)],
+    backward=_backward,
+    setup_context=_save,
+)
+
+
+def nmf(x: Tensor, bases: Tensor, steps: int = 6) -> Tensor:
+    """Approximate x by a product of nonnegative factors of low rank: ``bases coefficients^T``.
+
+    With ``c = softmax(x^T b)`` over the rank, each step updates first the coefficients, then the bases,
+    ``c *= x^T b / (c b^T b + 1e-6)`` and ``b *= x c / (b c^T c + 1e-6)``; the coefficients are updated once more at the end.
+
+    Args:
+        x: (B, D, N), floating, not negative: N pixels of D channels.
+        bases: (B, D, R), floating, positive: what to start from, usually of norm 1 over D. R is the rank.
+        steps: how often both factors are updated.
+
+    Returns:
+        (B, D, N), with the dtype and layout of x.
+
+    Raises:
+        TypeError: x or bases is not floating, or steps is no int.
+        ValueError: shapes do not fit each other, devices differ, or steps is negative.
+
+    Numerics:
+        Computed in float32 at least, half precision exact in each product, whatever autocast says; deterministic; no
+        host synchronisation. The gradient flows through all updates, to x and to the bases. Backward keeps x, and the
+        bases of each step with their numerators, ``(2 steps + 1) D R`` numbers a sample, but nothing for each pixel:
+        coefficients are computed anew, from one product of x with the bases of all steps. Without negative numbers and
+        NaN in x all results are finite. A pixel of zeros gives zeros.
+
+    Source:
+        Is Attention Better Than Matrix Decomposition? (Geng et al., 2021), as in the public code of SegNeXt (Guo et
+        al., 2022), "NMF2D", with its inverse temperature of 1; updates after Lee and Seung (2001).
+    """
+    check.floating("x", x)
+    check.floating("bases", bases)
+    check.count("steps", steps)
+    if x.ndim != 3:
+        raise ValueError(f"x must have the shape (B, D, N), got {tuple(x.shape)}")
+    if bases.ndim != 3 or bases.shape[:2] != x.shape[:2] or bases.device != x.device:
+        raise ValueError(
+            f"bases must have the shape (B, D, R) for x (B, D, N), on its device, got {tuple(bases.shape)} "
+            f"on {bases.device} for {tuple(x.shape)} on {x.device}"
+        )
+    result: Tensor = _nmf(x, bases, steps)[0]
+    return result

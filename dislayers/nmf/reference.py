@@ -1,0 +1,123 @@
+"""Nonnegative factors by multiplicative updates, and their gradient in closed form, in plain PyTorch.
+
+The closed form takes the factors transposed, coefficients (B, R, N) and bases (B, R, D): both are then updated by the
+same function, and the factors of all steps, one below the other, are one long matrix.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+EPSILON = 1e-6
+
+
+def nmf(x: Tensor, bases: Tensor, steps: int) -> Tensor:
+    """The definition: x (B, D, N) and bases (B, D, R) -> (B, D, N)."""
+    coefficients = (x.mT @ bases).softmax(-1)
+    for _ in range(steps):
+        coefficients = coefficients * (x.mT @ bases) / (coefficients @ (bases.mT @ bases) + EPSILON)
+        bases = bases * (x @ coefficients) / (bases @ (coefficients.mT @ coefficients) + EPSILON)
+    coefficients = coefficients * (x.mT @ bases) / (coefficients @ (bases.mT @ bases) + EPSILON)
+    return bases @ coefficients.mT
+
+
+def kept_by_step(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Room for the bases (B, steps + 1, R, D) and for their numerators (B, steps, R, D), in float32 at least."""
+    batch, depth, rank = bases.shape
+    dtype = torch.promote_types(torch.promote_types(x.dtype, bases.dtype), torch.float32)
+    kept = torch.empty(batch, steps + 1, rank, depth, dtype=dtype, device=x.device)
+    return kept, kept.new_empty(batch, steps, rank, depth)
+
+
+def forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The product of the factors, and the bases of all steps and their numerators, transposed."""
+    kept, numerators = kept_by_step(x, bases, steps)
+    with torch.autocast(x.device.type, enabled=False):
+        matrix = x.to(kept.dtype)
+        kept[:, 0] = bases.mT
+        basis = kept[:, 0]
+        numerator = basis @ matrix
+        coefficients = numerator.softmax(1)
+        for step in range(steps):
+            coefficients = _updated(coefficients, numerator, basis @ basis.mT)
+            numerators[:, step] = coefficients @ matrix.mT
+            kept[:, step + 1] = _updated(basis, numerators[:, step], coefficients @ coefficients.mT)
+            basis = kept[:, step + 1]
+            numerator = basis @ matrix
+        coefficients = _updated(coefficients, numerator, basis @ basis.mT)
+        return _products(x, (basis.mT, coefficients)), kept, numerators
+
+
+def backward(gradient: Tensor, x: Tensor, kept: Tensor, numerators: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients with respect to x, and to the bases in the precision of ``kept``.
+
+    Coefficients are computed anew: their numerators of all steps are one product with x. Each update adds an outer
+    product to the gradient of x: those of all steps are one product of long factors.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        matrix, outer = x.to(kept.dtype), gradient.to(kept.dtype)
+        shares = (kept.flatten(1, 2) @ matrix).unflatten(1, kept.shape[1:3])
+        coefficients = _replayed(shares, kept)
+        slopes = torch.empty_like(numerators)
+        d_coefficients, d_bases = kept[:, -1] @ outer, coefficients[:, -1] @ outer.mT
+        for step in reversed(range(kept.shape[1])):
+            basis, before = kept[:, step], coefficients[:, step]
+            d_coefficients, share, d_gram = _update_backward(
+                d_coefficients, before, shares[:, step], basis @ basis.mT
+            )
+            if step == 0:
+                share += before * (d_coefficients - (d_coefficients * before).sum(1, keepdim=True))
+            shares[:, step] = share
+            d_bases = d_bases + d_gram @ basis + share @ matrix.mT
+            if step > 0:
+                d_bases, slope, d_gram = _update_backward(
+                    d_bases, kept[:, step - 1], numerators[:, step - 1], before @ before.mT
+                )
+                slopes[:, step - 1] = slope
+                d_coefficients = d_coefficients + d_gram @ before + slope @ matrix
+        return _products(
+            x,
+            (kept.flatten(1, 2).mT, shares.flatten(1, 2)),
+            (slopes.flatten(1, 2).mT, coefficients[:, 1:-1].flatten(1, 2)),
+        ), d_bases.mT.contiguous()
+
+
+def _updated(factor: Tensor, numerator: Tensor, gram: Tensor) -> Tensor:
+    """One multiplicative update of a transposed factor."""
+    return (factor * numerator).div_((gram @ factor).add_(EPSILON))
+
+
+def _update_backward(
+    gradient: Tensor, factor: Tensor, numerator: Tensor, gram: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients with respect to the arguments of :func:`_updated`; that of the Gram matrix plus its transpose."""
+    denominator = (gram @ factor).add_(EPSILON)
+    quotient = gradient / denominator
+    d_numerator = quotient * factor
+    d_factor = quotient.mul_(numerator)
+    d_denominator = (d_factor * factor).div_(denominator).neg_()
+    d_gram = d_denominator @ factor.mT
+    return d_factor + gram @ d_denominator, d_numerator, d_gram + d_gram.mT
+
+
+def _replayed(numerators: Tensor, kept: Tensor) -> Tensor:
+    """The coefficients (B, steps + 2, R, N) before and after each of their updates."""
+    batch, updates, rank, pixels = numerators.shape
+    coefficients = numerators.new_empty(batch, updates + 1, rank, pixels)
+    coefficients[:, 0] = numerators[:, 0].softmax(1)
+    for step, basis in enumerate(kept.unbind(1)):
+        coefficients[:, step + 1] = _updated(coefficients[:, step], numerators[:, step], basis @ basis.mT)
+    return coefficients
+
+
+def _products(like: Tensor, *factors: tuple[Tensor, Tensor]) -> Tensor:
+    """The sum of products of two factors each, with the dtype and strides of ``like``."""
+    turned = like.stride(1) < like.stride(2)
+    (left, right), *others = [(right.mT, left.mT) if turned else (left, right) for left, right in factors]
+    total = left @ right
+    for left, right in others:
+        total.baddbmm_(left, right)
+    result = torch.empty_like(like)
+    total = total.mT if turned else total
+    return total if (total.dtype, total.stride()) == (result.dtype, result.stride()) else result.copy_(total)
