@@ -20,27 +20,27 @@ def _triton_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tenso
     return (launch_nmf_forward if takes(x, bases) else reference.forward)(x, bases, steps)
 
 
-def _triton_backward(gradient: Tensor, x: Tensor, kept: Tensor, numerators: Tensor) -> tuple[Tensor, Tensor]:
+def _triton_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
     from dislayers.nmf.kernel import launch_nmf_backward, takes
 
-    return (launch_nmf_backward if takes(x, kept.mT) else reference.backward)(gradient, x, kept, numerators)
+    return (launch_nmf_backward if takes(x, kept.mT) else reference.backward)(gradient, x, kept, sums)
 
 
 def _fake_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
     return torch.empty_like(x), *reference.kept_by_step(x, bases, steps)
 
 
-def _fake_backward(gradient: Tensor, x: Tensor, kept: Tensor, numerators: Tensor) -> tuple[Tensor, Tensor]:
+def _fake_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
     return torch.empty_like(x), kept[:, 0].mT.contiguous()
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
     x, bases, _ = inputs
-    _, kept, numerators = output
-    ctx.mark_non_differentiable(kept, numerators)
+    _, kept, sums = output
+    ctx.mark_non_differentiable(kept, sums)
     ctx.set_materialize_grads(False)
     ctx.dtype = bases.dtype
-    ctx.save_for_backward(x, kept, numerators)
+    ctx.save_for_backward(x, kept, sums)
 
 
 def _backward(ctx: Any, gradient: Tensor, *_: object) -> tuple[Tensor, Tensor, None]:
@@ -49,7 +49,7 @@ def _backward(ctx: Any, gradient: Tensor, *_: object) -> tuple[Tensor, Tensor, N
 
 
 _nmf_backward = register(
-    "dislayers::nmf_backward(Tensor gradient, Tensor x, Tensor kept, Tensor numerators) -> (Tensor, Tensor)",
+    "dislayers::nmf_backward(Tensor gradient, Tensor x, Tensor kept, Tensor sums) -> (Tensor, Tensor)",
     reference.backward,
     _fake_backward,
     kernels=[Implementation("triton", _triton_backward, triton_missing)],
@@ -85,7 +85,7 @@ def nmf(x: Tensor, bases: Tensor, steps: int = 6) -> Tensor:
     Numerics:
         Computed in float32 at least, half precision exact in each product, whatever autocast says; deterministic; no
         host synchronisation. The gradient flows through all updates, to x and to the bases. Backward keeps x, and the
-        bases of each step with their numerators, ``(2 steps + 1) D R`` numbers a sample, but nothing for each pixel:
+        bases of each step with the sums that update them, ``(2 steps + 1) D R + steps R²`` numbers a sample, but nothing for each pixel:
         coefficients are computed anew, from one product of x with the bases of all steps. Without negative numbers and
         NaN in x all results are finite. A pixel of zeros gives zeros.
 

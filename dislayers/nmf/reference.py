@@ -23,16 +23,19 @@ def nmf(x: Tensor, bases: Tensor, steps: int) -> Tensor:
 
 
 def kept_by_step(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """Room for the bases (B, steps + 1, R, D) and for their numerators (B, steps, R, D), in float32 at least."""
+    """Room for the bases (B, steps + 1, R, D), and for what updates them (B, steps, R, D + R), in float32 at least.
+
+    The latter are sums over the pixels: the numerators ``c^T x^T`` and beside them the Gram matrices ``c^T c``.
+    """
     batch, depth, rank = bases.shape
     dtype = torch.promote_types(torch.promote_types(x.dtype, bases.dtype), torch.float32)
     kept = torch.empty(batch, steps + 1, rank, depth, dtype=dtype, device=x.device)
-    return kept, kept.new_empty(batch, steps, rank, depth)
+    return kept, kept.new_empty(batch, steps, rank, depth + rank)
 
 
 def forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The product of the factors, and the bases of all steps and their numerators, transposed."""
-    kept, numerators = kept_by_step(x, bases, steps)
+    """The product of the factors, and the bases of all steps and the sums that update them, transposed."""
+    kept, sums = kept_by_step(x, bases, steps)
     with torch.autocast(x.device.type, enabled=False):
         matrix = x.to(kept.dtype)
         kept[:, 0] = bases.mT
@@ -41,15 +44,15 @@ def forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor, Tenso
         coefficients = numerator.softmax(1)
         for step in range(steps):
             coefficients = _updated(coefficients, numerator, basis @ basis.mT)
-            numerators[:, step] = coefficients @ matrix.mT
-            kept[:, step + 1] = _updated(basis, numerators[:, step], coefficients @ coefficients.mT)
+            torch.cat([coefficients @ matrix.mT, coefficients @ coefficients.mT], -1, out=sums[:, step])
+            kept[:, step + 1] = _updated(basis, *_split(sums[:, step]))
             basis = kept[:, step + 1]
             numerator = basis @ matrix
         coefficients = _updated(coefficients, numerator, basis @ basis.mT)
-        return _products(x, (basis.mT, coefficients)), kept, numerators
+        return _products(x, (basis.mT, coefficients)), kept, sums
 
 
-def backward(gradient: Tensor, x: Tensor, kept: Tensor, numerators: Tensor) -> tuple[Tensor, Tensor]:
+def backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
     """Gradients with respect to x, and to the bases in the precision of ``kept``.
 
     Coefficients are computed anew: their numerators of all steps are one product with x. Each update adds an outer
@@ -59,7 +62,7 @@ def backward(gradient: Tensor, x: Tensor, kept: Tensor, numerators: Tensor) -> t
         matrix, outer = x.to(kept.dtype), gradient.to(kept.dtype)
         shares = (kept.flatten(1, 2) @ matrix).unflatten(1, kept.shape[1:3])
         coefficients = _replayed(shares, kept)
-        slopes = torch.empty_like(numerators)
+        slopes = torch.empty_like(kept[:, 1:])
         d_coefficients, d_bases = kept[:, -1] @ outer, coefficients[:, -1] @ outer.mT
         for step in reversed(range(kept.shape[1])):
             basis, before = kept[:, step], coefficients[:, step]
@@ -72,7 +75,7 @@ def backward(gradient: Tensor, x: Tensor, kept: Tensor, numerators: Tensor) -> t
             d_bases = d_bases + d_gram @ basis + share @ matrix.mT
             if step > 0:
                 d_bases, slope, d_gram = _update_backward(
-                    d_bases, kept[:, step - 1], numerators[:, step - 1], before @ before.mT
+                    d_bases, kept[:, step - 1], *_split(sums[:, step - 1])
                 )
                 slopes[:, step - 1] = slope
                 d_coefficients = d_coefficients + d_gram @ before + slope @ matrix
@@ -81,6 +84,12 @@ def backward(gradient: Tensor, x: Tensor, kept: Tensor, numerators: Tensor) -> t
             (kept.flatten(1, 2).mT, shares.flatten(1, 2)),
             (slopes.flatten(1, 2).mT, coefficients[:, 1:-1].flatten(1, 2)),
         ), d_bases.mT.contiguous()
+
+
+def _split(sums: Tensor) -> tuple[Tensor, Tensor]:
+    """The numerator (B, R, D) and the Gram matrix (B, R, R) of one step."""
+    rank = sums.shape[-2]
+    return sums[..., :-rank], sums[..., -rank:]
 
 
 def _updated(factor: Tensor, numerator: Tensor, gram: Tensor) -> Tensor:
