@@ -17,7 +17,7 @@ from dislayers.nmf.forward import sum_over_pixels, update_bases, update_coeffici
 
 RANKS = (16, 32, 64)
 # Pixels and channels of a tile, and warps; not tuned on a GPU yet.
-_PIXELS, _CHANNELS, _WARPS = 64, 64, 4
+_PIXELS, _CHANNELS, _WARPS = 64, 16, 8
 # Spans that the pixels are cut into for sums over them, and pixels that one has at least.
 _PARTS, _SPAN = 16, 256
 

@@ -23,32 +23,37 @@ def nmf(x: Tensor, bases: Tensor, steps: int) -> Tensor:
 
 
 def kept_by_step(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """Room for the bases (B, steps + 1, R, D), and for what updates them (B, steps, R, D + R), in float32 at least.
+    """Room for what is kept of the steps, each with a square (R, R) beside (R, D), in float32 at least.
 
-    The latter are sums over the pixels: the numerators ``c^T x^T`` and beside them the Gram matrices ``c^T c``.
+    The bases (B, steps + 1, R, D + R) with their Gram matrices, and what updates them, (B, steps, R, D + R): their
+    numerators, with the Gram matrices of the coefficients.
     """
     batch, depth, rank = bases.shape
     dtype = torch.promote_types(torch.promote_types(x.dtype, bases.dtype), torch.float32)
-    kept = torch.empty(batch, steps + 1, rank, depth, dtype=dtype, device=x.device)
+    kept = torch.empty(batch, steps + 1, rank, depth + rank, dtype=dtype, device=x.device)
     return kept, kept.new_empty(batch, steps, rank, depth + rank)
 
 
+def split(kept: Tensor) -> tuple[Tensor, Tensor]:
+    """What is (..., R, D), and the Gram matrices (..., R, R) beside it."""
+    rank = kept.shape[-2]
+    return kept[..., :-rank], kept[..., -rank:]
+
+
 def forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The product of the factors, and the bases of all steps and the sums that update them, transposed."""
+    """The product of the factors, and what is kept: see :func:`kept_by_step`."""
     kept, sums = kept_by_step(x, bases, steps)
     with torch.autocast(x.device.type, enabled=False):
-        matrix = x.to(kept.dtype)
-        kept[:, 0] = bases.mT
-        basis = kept[:, 0]
-        numerator = basis @ matrix
-        coefficients = numerator.softmax(1)
-        for step in range(steps):
-            coefficients = _updated(coefficients, numerator, basis @ basis.mT)
-            torch.cat([coefficients @ matrix.mT, coefficients @ coefficients.mT], -1, out=sums[:, step])
-            kept[:, step + 1] = _updated(basis, *_split(sums[:, step]))
-            basis = kept[:, step + 1]
+        matrix, basis = x.to(kept.dtype), bases.mT.to(kept.dtype)
+        for step in range(steps + 1):
+            torch.cat([basis, basis @ basis.mT], -1, out=kept[:, step])
+            basis, gram = split(kept[:, step])
             numerator = basis @ matrix
-        coefficients = _updated(coefficients, numerator, basis @ basis.mT)
+            coefficients = numerator.softmax(1) if step == 0 else coefficients
+            coefficients = _updated(coefficients, numerator, gram)
+            if step < steps:
+                torch.cat([coefficients @ matrix.mT, coefficients @ coefficients.mT], -1, out=sums[:, step])
+                basis = _updated(basis, *split(sums[:, step]))
         return _products(x, (basis.mT, coefficients)), kept, sums
 
 
@@ -60,36 +65,29 @@ def backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> tuple[T
     """
     with torch.autocast(x.device.type, enabled=False):
         matrix, outer = x.to(kept.dtype), gradient.to(kept.dtype)
-        shares = (kept.flatten(1, 2) @ matrix).unflatten(1, kept.shape[1:3])
-        coefficients = _replayed(shares, kept)
-        slopes = torch.empty_like(kept[:, 1:])
-        d_coefficients, d_bases = kept[:, -1] @ outer, coefficients[:, -1] @ outer.mT
-        for step in reversed(range(kept.shape[1])):
-            basis, before = kept[:, step], coefficients[:, step]
+        bases, grams = split(kept)
+        shares = (bases.flatten(1, 2) @ matrix).unflatten(1, bases.shape[1:3])
+        coefficients = _replayed(shares, grams)
+        slopes = torch.empty_like(bases[:, 1:])
+        d_coefficients, d_bases = bases[:, -1] @ outer, coefficients[:, -1] @ outer.mT
+        for step in reversed(range(bases.shape[1])):
+            basis, before = bases[:, step], coefficients[:, step]
             d_coefficients, share, d_gram = _update_backward(
-                d_coefficients, before, shares[:, step], basis @ basis.mT
+                d_coefficients, before, shares[:, step], grams[:, step]
             )
             if step == 0:
                 share += before * (d_coefficients - (d_coefficients * before).sum(1, keepdim=True))
             shares[:, step] = share
             d_bases = d_bases + d_gram @ basis + share @ matrix.mT
             if step > 0:
-                d_bases, slope, d_gram = _update_backward(
-                    d_bases, kept[:, step - 1], *_split(sums[:, step - 1])
-                )
+                d_bases, slope, d_gram = _update_backward(d_bases, bases[:, step - 1], *split(sums[:, step - 1]))
                 slopes[:, step - 1] = slope
                 d_coefficients = d_coefficients + d_gram @ before + slope @ matrix
         return _products(
             x,
-            (kept.flatten(1, 2).mT, shares.flatten(1, 2)),
+            (bases.flatten(1, 2).mT, shares.flatten(1, 2)),
             (slopes.flatten(1, 2).mT, coefficients[:, 1:-1].flatten(1, 2)),
         ), d_bases.mT.contiguous()
-
-
-def _split(sums: Tensor) -> tuple[Tensor, Tensor]:
-    """The numerator (B, R, D) and the Gram matrix (B, R, R) of one step."""
-    rank = sums.shape[-2]
-    return sums[..., :-rank], sums[..., -rank:]
 
 
 def _updated(factor: Tensor, numerator: Tensor, gram: Tensor) -> Tensor:
@@ -110,13 +108,13 @@ def _update_backward(
     return d_factor + gram @ d_denominator, d_numerator, d_gram + d_gram.mT
 
 
-def _replayed(numerators: Tensor, kept: Tensor) -> Tensor:
+def _replayed(numerators: Tensor, grams: Tensor) -> Tensor:
     """The coefficients (B, steps + 2, R, N) before and after each of their updates."""
     batch, updates, rank, pixels = numerators.shape
     coefficients = numerators.new_empty(batch, updates + 1, rank, pixels)
     coefficients[:, 0] = numerators[:, 0].softmax(1)
-    for step, basis in enumerate(kept.unbind(1)):
-        coefficients[:, step + 1] = _updated(coefficients[:, step], numerators[:, step], basis @ basis.mT)
+    for step in range(updates):
+        coefficients[:, step + 1] = _updated(coefficients[:, step], numerators[:, step], grams[:, step])
     return coefficients
 
 
