@@ -1,7 +1,7 @@
 """Triton kernels of the updates: coefficients of a block of pixels, sums over the pixels, the bases.
 
-Tiles of x come in float32, their products in the precision that the launcher names. Coefficients are (N, R) in memory,
-factors with channels (R, D).
+Coefficients are (N, R) in memory, bases (R, D) with their Gram matrix beside them, (R, D + R) in all. Everything is
+float32 once it is loaded; PRECISION is that of products.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import triton.language as tl
 
 from dislayers.nmf import reference
 
-_EPSILON = tl.constexpr(reference.EPSILON)
+EPSILON = tl.constexpr(reference.EPSILON)
 
 
 @triton.jit
@@ -38,12 +38,6 @@ def put(pointer, value, row_stride, column_stride, rows, columns):
     """Store a tile as far as it goes."""
     inside = within(rows, columns, value.shape[0], value.shape[1])
     tl.store(pointer + place(row_stride, column_stride, value.shape[0], value.shape[1]), value, mask=inside)
-
-
-@triton.jit
-def denominator(factor, gram, PRECISION: tl.constexpr):
-    """Of an update, for a factor with the rank along its rows."""
-    return tl.dot(factor, gram, input_precision=PRECISION) + _EPSILON
 
 
 @triton.jit
@@ -77,35 +71,35 @@ def update_coefficients(
     the product of both factors.
     """
     sample, first = tl.program_id(1).to(tl.int64), tl.program_id(0) * HEIGHT
-    rows = pixels - first
+    rows, width = pixels - first, depth + RANK
     x_ptr += sample * x_stride_b + first.to(tl.int64) * x_stride_n
-    basis_ptr = kept_ptr + sample * kept_stride_b + start * RANK * depth
+    basis_ptr = kept_ptr + sample * kept_stride_b + start * RANK * width
     coefficients_ptr += sample * coefficients_stride_b + first.to(tl.int64) * RANK
-    coefficients_ptr += start.to(tl.int64) * coefficients_stride_step
+    coefficients_ptr += start * coefficients_stride_step
     coefficients = tile(coefficients_ptr, RANK, 1, tl.where(start > 0, rows, 0), RANK, HEIGHT, RANK)
     for step in range(start, stop):
         numerator = tl.zeros((HEIGHT, RANK), tl.float32)
-        gram = tl.zeros((RANK, RANK), tl.float32)
         column_ptr = x_ptr
         for channel in range(0, depth, WIDTH):
             x = tile(column_ptr, x_stride_n, x_stride_d, rows, depth - channel, HEIGHT, WIDTH)
-            basis = tile(basis_ptr + channel, 1, depth, depth - channel, RANK, WIDTH, RANK)
+            basis = tile(basis_ptr + channel, 1, width, depth - channel, RANK, WIDTH, RANK)
             numerator = tl.dot(x, basis, numerator, input_precision=PRECISION)
-            gram = tl.dot(tl.trans(basis), basis, gram, input_precision=PRECISION)
             column_ptr += WIDTH * x_stride_d
         if step == 0:
             coefficients = tl.exp(numerator - tl.max(numerator, axis=1)[:, None])
             coefficients /= tl.sum(coefficients, axis=1)[:, None]
             put(coefficients_ptr, coefficients, RANK, 1, rows, RANK)
-        coefficients = coefficients * numerator / denominator(coefficients, gram, PRECISION)
+        gram = tile(basis_ptr + depth, width, 1, RANK, RANK, RANK, RANK)
+        denominator = tl.dot(coefficients, gram, input_precision=PRECISION) + EPSILON
+        coefficients = coefficients * numerator / denominator
         coefficients_ptr += coefficients_stride_step
         put(coefficients_ptr, coefficients, RANK, 1, rows, RANK)
-        basis_ptr += RANK * depth
+        basis_ptr += RANK * width
     if LAST:
-        basis_ptr -= RANK * depth
+        basis_ptr -= RANK * width
         result_ptr += sample * result_stride_b + first.to(tl.int64) * result_stride_n
         for channel in range(0, depth, WIDTH):
-            basis = tile(basis_ptr + channel, depth, 1, RANK, depth - channel, RANK, WIDTH)
+            basis = tile(basis_ptr + channel, width, 1, RANK, depth - channel, RANK, WIDTH)
             product = tl.dot(coefficients, basis, input_precision=PRECISION)
             put(result_ptr, product, result_stride_n, result_stride_d, rows, depth - channel)
             result_ptr += WIDTH * result_stride_d
@@ -179,24 +173,26 @@ def update_bases(
     partial_ptr,
     kept_ptr,
     sums_ptr,
+    gram_ptr,
     kept_stride_b,
     sums_stride_b,
     depth,
     parts,
-    step,
     RANK: tl.constexpr,
     WIDTH: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """Join the sums over the pixels, keep them and update the bases: a tile of the channels."""
-    sample, column = tl.program_id(1).to(tl.int64), tl.program_id(0) * WIDTH
-    partial_ptr += sample * parts * (RANK * (depth + RANK))
-    kept_ptr += sample * kept_stride_b + step * RANK * depth + column
-    sums_ptr += sample * sums_stride_b + step * RANK * (depth + RANK)
+    """Join the sums over the pixels, keep them and update the bases: a tile of the channels, with its Gram matrix."""
+    sample, column, width = tl.program_id(1).to(tl.int64), tl.program_id(0) * WIDTH, depth + RANK
+    partial_ptr += sample * parts * (RANK * width)
+    kept_ptr += sample * kept_stride_b + column
+    sums_ptr += sample * sums_stride_b
     numerator, gram = joined(partial_ptr, column, depth, parts, RANK, WIDTH)
-    put(sums_ptr + column, numerator, depth + RANK, 1, RANK, depth - column)
+    put(sums_ptr + column, numerator, width, 1, RANK, depth - column)
     if column == 0:
-        put(sums_ptr + depth, gram, depth + RANK, 1, RANK, RANK)
-    basis = tile(kept_ptr, depth, 1, RANK, depth - column, RANK, WIDTH)
-    basis = basis * numerator / (tl.dot(gram, basis, input_precision=PRECISION) + _EPSILON)
-    put(kept_ptr + RANK * depth, basis, depth, 1, RANK, depth - column)
+        put(sums_ptr + depth, gram, width, 1, RANK, RANK)
+    basis = tile(kept_ptr, width, 1, RANK, depth - column, RANK, WIDTH)
+    basis = basis * numerator / (tl.dot(gram, basis, input_precision=PRECISION) + EPSILON)
+    put(kept_ptr + RANK * width, basis, width, 1, RANK, depth - column)
+    gram_ptr += (sample * tl.num_programs(0) + tl.program_id(0)) * (RANK * RANK)
+    put(gram_ptr, tl.dot(basis, tl.trans(basis), input_precision=PRECISION), RANK, 1, RANK, RANK)

@@ -1,10 +1,12 @@
 """Launches of the Triton kernels, and what is compiled ahead of time.
 
-A step forward reads x twice, for its coefficients and for its bases, and stores nothing else of its size.
+A step reads x twice, for its coefficients and for its bases, forward and backward alike, and writes nothing of its size;
+the gradient of x is written once, at the end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -13,11 +15,30 @@ from torch import Tensor
 
 from dislayers._runtime.launch import AheadOfTime
 from dislayers.nmf import reference
+from dislayers.nmf.backward import through_bases, through_coefficients, toward_x
 from dislayers.nmf.forward import sum_over_pixels, update_bases, update_coefficients
 
 RANKS = (16, 32, 64)
-# Pixels and channels of a tile, and warps; not tuned on a GPU yet.
-_PIXELS, _CHANNELS, _WARPS = 64, 16, 8
+# Pixels and channels of a tile by the precision of products: as large as registers allow, not tuned on a GPU yet.
+_TILES = {
+    "tf32": {
+        update_coefficients: (64, 32),
+        sum_over_pixels: (64, 64),
+        update_bases: (0, 32),
+        through_coefficients: (64, 32),
+        through_bases: (0, 32),
+        toward_x: (64, 64),
+    },
+    "tf32x3": {
+        update_coefficients: (32, 16),
+        sum_over_pixels: (32, 64),
+        update_bases: (0, 32),
+        through_coefficients: (32, 16),
+        through_bases: (0, 16),
+        toward_x: (32, 64),
+    },
+}
+_WARPS = 8
 # Spans that the pixels are cut into for sums over them, and pixels that one has at least.
 _PARTS, _SPAN = 16, 256
 
@@ -32,31 +53,34 @@ def _precision(x: Tensor) -> str:
     return "tf32x3" if x.dtype == torch.float32 and torch.get_float32_matmul_precision() == "highest" else "tf32"
 
 
-def _tiles(rank: int, precision: str) -> dict[str, Any]:
-    return {
-        "RANK": rank,
-        "HEIGHT": _PIXELS,
-        "WIDTH": _CHANNELS,
-        "PRECISION": precision,
-    }
+def _constants(kernel: Any, rank: int, precision: str) -> dict[str, Any]:
+    height, width = _TILES[precision][kernel]
+    constants = {"RANK": rank, "HEIGHT": height, "WIDTH": width, "PRECISION": precision}
+    return {name: value for name, value in constants.items() if name in kernel.arg_names}
 
 
-def _options(**constants: Any) -> dict[str, Any]:
-    return {**constants, "num_warps": _WARPS, "enable_fp_fusion": True}
+def _launch(kernel: Any, grid: tuple[int, ...], rank: int, precision: str, *arguments: Any, **flags: bool) -> None:
+    constants = _constants(kernel, rank, precision)
+    kernel[grid](*arguments, **constants, **flags, num_warps=_WARPS, enable_fp_fusion=True)
 
 
-def _spans(pixels: int) -> tuple[int, int]:
-    """How many spans, and of how many pixels."""
-    span = max(_SPAN, triton.cdiv(triton.cdiv(pixels, _PARTS), _PIXELS) * _PIXELS)
-    return triton.cdiv(pixels, span), span
+def _blocks(kernel: Any, x: Tensor, precision: str) -> tuple[int, int]:
+    """How many tiles of pixels and of channels there are."""
+    height, width = _TILES[precision][kernel]
+    return triton.cdiv(x.shape[2], height or 1), triton.cdiv(x.shape[1], width)
 
 
 def _sums(x: Tensor, factor: Tensor, left: Tensor, right: Tensor, precision: str) -> Tensor:
     """``[factor^T x^T, left^T right]`` of each span: (B, spans, R, D + R), for three of (B, N, R)."""
     (batch, depth, pixels), rank = x.shape, factor.shape[2]
-    parts, span = _spans(pixels)
+    span = max(_SPAN, triton.cdiv(triton.cdiv(pixels, _PARTS), 64) * 64)
+    parts = triton.cdiv(pixels, span)
     partial = torch.empty(batch, parts, rank, depth + rank, dtype=torch.float32, device=x.device)
-    sum_over_pixels[(triton.cdiv(depth, _CHANNELS) + 1, parts, batch)](
+    _launch(
+        sum_over_pixels,
+        (_blocks(sum_over_pixels, x, precision)[1] + 1, parts, batch),
+        rank,
+        precision,
         x,
         factor,
         left,
@@ -69,80 +93,179 @@ def _sums(x: Tensor, factor: Tensor, left: Tensor, right: Tensor, precision: str
         depth,
         pixels,
         span,
-        **_options(**_tiles(rank, precision)),
     )
     return partial
 
 
+def _update(
+    x: Tensor, kept: Tensor, coefficients: Tensor, result: Tensor, start: int, stop: int, last: bool, precision: str
+) -> None:
+    """Updates of coefficients (B, 1 or all, N, R)."""
+    batch, count, pixels, rank = coefficients.shape
+    _launch(
+        update_coefficients,
+        (_blocks(update_coefficients, x, precision)[0], batch),
+        rank,
+        precision,
+        x,
+        kept,
+        coefficients,
+        result,
+        *x.stride(),
+        *result.stride(),
+        kept.stride(0),
+        coefficients.stride(0),
+        coefficients.stride(1) if count > 1 else 0,
+        x.shape[1],
+        pixels,
+        start,
+        stop,
+        LAST=last,
+    )
+
+
 def launch_nmf_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
     """As :func:`dislayers.nmf.reference.forward`, for what :func:`takes` says."""
-    batch, depth, pixels = x.shape
-    rank, precision = bases.shape[2], _precision(x)
+    (batch, depth, pixels), rank, precision = x.shape, bases.shape[2], _precision(x)
     kept, sums = reference.kept_by_step(x, bases, steps)
-    kept[:, 0] = bases.mT
-    result = torch.empty_like(x)
-    coefficients = torch.empty(batch, pixels, rank, dtype=torch.float32, device=x.device)
-    with torch.cuda.device_of(x):
-        for step in range(steps + 1):
-            update_coefficients[(triton.cdiv(pixels, _PIXELS), batch)](
-                x,
-                kept,
-                coefficients,
-                result,
-                *x.stride(),
-                *result.stride(),
+    basis, gram = reference.split(kept)
+    result, coefficients = torch.empty_like(x), kept.new_empty(batch, 1, pixels, rank)
+    blocks = _blocks(update_bases, x, precision)[1]
+    with torch.cuda.device_of(x), torch.autocast(x.device.type, enabled=False):
+        basis[:, 0] = bases.mT
+        gram[:, 0] = basis[:, 0] @ basis[:, 0].mT
+        for step in range(steps):
+            _update(x, kept, coefficients, result, step, step + 1, False, precision)
+            partial = _sums(x, *[coefficients[:, 0]] * 3, precision)
+            grams = kept.new_empty(batch, blocks, rank, rank)
+            _launch(
+                update_bases,
+                (blocks, batch),
+                rank,
+                precision,
+                partial,
+                kept[:, step],
+                sums[:, step],
+                grams,
                 kept.stride(0),
-                coefficients.stride(0),
-                0,
+                sums.stride(0),
                 depth,
-                pixels,
-                step,
-                step + 1,
-                LAST=step == steps,
-                **_options(**_tiles(rank, precision)),
+                partial.shape[1],
             )
-            if step < steps:
-                partial = _sums(x, coefficients, coefficients, coefficients, precision)
-                update_bases[(triton.cdiv(depth, _CHANNELS), batch)](
-                    partial,
-                    kept,
-                    sums,
-                    kept.stride(0),
-                    sums.stride(0),
-                    depth,
-                    partial.shape[1],
-                    step,
-                    **_options(RANK=rank, WIDTH=_CHANNELS, PRECISION=precision),
-                )
+            torch.sum(grams, 1, out=gram[:, step + 1])
+        _update(x, kept, coefficients, result, steps, steps + 1, True, precision)
     return result, kept, sums
 
 
 def launch_nmf_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
-    return reference.backward(gradient, x, kept, sums)
+    """As :func:`dislayers.nmf.reference.backward`, for what :func:`takes` says."""
+    (batch, depth, pixels), (count, rank), precision = x.shape, kept.shape[1:3], _precision(x)
+    result = torch.empty_like(x)
+    coefficients, shares = (kept.new_empty(batch, n, pixels, rank) for n in (count + 1, count))
+    slopes, d_gram = kept.new_empty(batch, count - 1, rank, depth), kept
+    d_coefficients, divisors = torch.empty_like(shares[:, 0]), torch.empty_like(shares[:, 0])
+    across, blocks = _blocks(through_coefficients, x, precision)[0], _blocks(through_bases, x, precision)[1]
+    with torch.cuda.device_of(x):
+        _update(x, kept, coefficients, result, 0, count, False, precision)
+        d_bases = _sums(gradient, *[coefficients[:, -1]] * 3, precision)[..., :depth].sum(1)
+        for step in reversed(range(count)):
+            before, share, first, last = coefficients[:, step], shares[:, step], step == 0, step == count - 1
+            slope = kept if last else slopes[:, step]
+            _launch(
+                through_coefficients,
+                (across, batch),
+                rank,
+                precision,
+                x,
+                kept[:, step],
+                slope,
+                d_gram,
+                before,
+                d_coefficients,
+                share,
+                divisors,
+                gradient,
+                *x.stride(),
+                *gradient.stride(),
+                kept.stride(0),
+                slope.stride(0),
+                before.stride(0),
+                share.stride(0),
+                depth,
+                pixels,
+                FIRST=first,
+                LAST=last,
+            )
+            partial = _sums(x, share, before, divisors, precision)
+            made = max(step - 1, 0)
+            grams = kept.new_empty(batch, blocks, rank, rank)
+            _launch(
+                through_bases,
+                (blocks, batch),
+                rank,
+                precision,
+                partial,
+                kept[:, made],
+                kept if first else sums[:, made],
+                d_bases,
+                kept if first else slopes[:, made],
+                grams,
+                kept.stride(0),
+                sums.stride(0),
+                slopes.stride(0),
+                depth,
+                partial.shape[1],
+                FIRST=first,
+            )
+            if not first:
+                d_gram = grams.sum(1)
+        rows, columns = _blocks(toward_x, x, precision)
+        _launch(
+            toward_x,
+            (columns, rows, batch),
+            rank,
+            precision,
+            kept,
+            slopes if count > 1 else kept,
+            coefficients,
+            shares,
+            result,
+            *result.stride(),
+            kept.stride(0),
+            slopes.stride(0),
+            coefficients.stride(0),
+            shares.stride(0),
+            depth,
+            pixels,
+            count - 1,
+        )
+    return result, d_bases.mT.contiguous()
 
 
-def _variant(name: str, kernel: Any, type_: str, precision: str, **constants: Any) -> AheadOfTime:
-    values = {"PRECISION": precision, "RANK": 64, "HEIGHT": _PIXELS, "WIDTH": _CHANNELS} | constants
-    values = {key: value for key, value in values.items() if key in kernel.arg_names}
-    types = {"x_ptr": type_, "result_ptr": type_, "gradient_ptr": type_}
-    arguments = [argument for argument in kernel.arg_names if argument not in values]
-    signature = {x: types.get(x, "*fp32" if x.endswith("_ptr") else "i32") for x in arguments}
-    # Pixels side by side, as contiguous maps have them.
-    values |= dict.fromkeys((x for x in arguments if x.endswith("stride_n")), 1)
-    signature = {key: value for key, value in signature.items() if key not in values}
-    counts = ("start", "stop", "step", "parts")
-    aligned = [x for x in signature if x not in counts]
-    return AheadOfTime(f"nmf {name} {type_[1:]} {precision}", kernel, signature, values, _WARPS, aligned=aligned)
+def _variants(type_: str, precision: str) -> Iterator[AheadOfTime]:
+    """All kernels for maps that are contiguous, pixels side by side."""
+    kernels: tuple[tuple[str, Any, dict[str, bool]], ...] = (
+        ("coefficients", update_coefficients, {"LAST": False}),
+        ("coefficients and product", update_coefficients, {"LAST": True}),
+        ("sums", sum_over_pixels, {}),
+        ("bases", update_bases, {}),
+        ("through coefficients", through_coefficients, {"FIRST": False, "LAST": False}),
+        ("through last coefficients", through_coefficients, {"FIRST": False, "LAST": True}),
+        ("through bases", through_bases, {"FIRST": False}),
+        ("toward x", toward_x, {}),
+    )
+    for name, kernel, flags in kernels:
+        constants = _constants(kernel, 64, precision) | flags
+        constants |= {argument: 1 for argument in kernel.arg_names if argument.endswith("stride_n")}
+        arguments = [argument for argument in kernel.arg_names if argument not in constants]
+        maps = ("x_ptr", "outer_ptr", "result_ptr")
+        types = {x: (type_ if x in maps else "*fp32") if x.endswith("_ptr") else "i32" for x in arguments}
+        aligned = [x for x in arguments if x not in ("start", "stop", "steps", "parts")]
+        yield AheadOfTime(f"nmf {name} {type_[1:]} {precision}", kernel, types, constants, _WARPS, aligned=aligned)
 
 
 AHEAD_OF_TIME = [
-    _variant(name, kernel, type_, precision, **constants)
+    variant
     for type_, precision in (("*bf16", "tf32"), ("*fp32", "tf32"), ("*fp32", "tf32x3"))
-    for name, kernel, constants in (
-        ("coefficients", update_coefficients, {"LAST": False}),
-        ("coefficients, product", update_coefficients, {"LAST": True}),
-        ("sums", sum_over_pixels, {}),
-        ("bases", update_bases, {}),
-    )
-    if kernel is not update_bases or type_ == "*fp32"
+    for variant in _variants(type_, precision)
 ]
