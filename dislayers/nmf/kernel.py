@@ -25,17 +25,17 @@ _TILES = {
         update_coefficients: (64, 32),
         sum_over_pixels: (64, 64),
         update_bases: (0, 32),
-        through_coefficients: (64, 32),
+        through_coefficients: (32, 32),
         through_bases: (0, 32),
         toward_x: (64, 64),
     },
     "tf32x3": {
-        update_coefficients: (32, 16),
+        update_coefficients: (32, 32),
         sum_over_pixels: (32, 64),
         update_bases: (0, 32),
         through_coefficients: (32, 16),
         through_bases: (0, 16),
-        toward_x: (32, 64),
+        toward_x: (32, 32),
     },
 }
 _WARPS = 8
@@ -254,11 +254,13 @@ def _variants(type_: str, precision: str) -> Iterator[AheadOfTime]:
         ("through bases", through_bases, {"FIRST": False}),
         ("toward x", toward_x, {}),
     )
+    maps = ("x_ptr", "outer_ptr", "result_ptr")
     for name, kernel, flags in kernels:
         constants = _constants(kernel, 64, precision) | flags
         constants |= {argument: 1 for argument in kernel.arg_names if argument.endswith("stride_n")}
         arguments = [argument for argument in kernel.arg_names if argument not in constants]
-        maps = ("x_ptr", "outer_ptr", "result_ptr")
+        if type_ == "*bf16" and not set(maps) & set(arguments):
+            continue
         types = {x: (type_ if x in maps else "*fp32") if x.endswith("_ptr") else "i32" for x in arguments}
         aligned = [x for x in arguments if x not in ("start", "stop", "steps", "parts")]
         yield AheadOfTime(f"nmf {name} {type_[1:]} {precision}", kernel, types, constants, _WARPS, aligned=aligned)
