@@ -5,6 +5,7 @@ from dislayers.connected_components import component_sizes, connected_components
 from dislayers.contours import approximate_polygon, approximate_polygons, contours
 from dislayers.conv_norm_act import ConvNormAct
 from dislayers.distance_transform import distance_transform
+from dislayers.hamburger import Hamburger
 from dislayers.joint_histogram import joint_histogram
 from dislayers.moments import moments
 from dislayers.morphology import dilate, erode
@@ -18,6 +19,7 @@ __all__ = [
     "RSU",
     "ConvNormAct",
     "DilatedRSU",
+    "Hamburger",
     "approximate_polygon",
     "approximate_polygons",
     "click_maps",
