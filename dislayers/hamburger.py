@@ -40,9 +40,9 @@ class Hamburger(nn.Module):
         on every device and no part of the state dict.
 
     Source:
-        Is Attention Better Than Matrix Decomposition? (Geng et al., 2021); as in the public code of SegNeXt (Guo et al.,
-        2022), whose names are ``ham_in.conv``, ``ham_out.conv`` and ``ham_out.gn`` for ``conv_in``, ``conv_out`` and
-        ``norm``. Its rank is 16 in the tiny and small networks.
+        Is Attention Better Than Matrix Decomposition? (Geng et al., 2021); as in the public code of SegNeXt (Guo et
+        al., 2022), whose names are ``ham_in.conv``, ``ham_out.conv`` and ``ham_out.gn`` for ``conv_in``, ``conv_out``
+        and ``norm``. Its rank is 16 in the tiny and small networks.
     """
 
     seeded_bases: Tensor

@@ -1,7 +1,7 @@
 """Launches of the Triton kernels, and what is compiled ahead of time.
 
-A step reads x twice, for its coefficients and for its bases, forward and backward alike, and writes nothing of its size;
-the gradient of x is written once, at the end.
+A step reads x twice, for its coefficients and for its bases, forward and backward alike, and writes nothing of its
+size; the gradient of x is written once, at the end.
 """
 
 from __future__ import annotations
@@ -43,9 +43,8 @@ _WARPS = 8
 _PARTS, _SPAN = 16, 256
 
 
-def takes(x: Tensor, bases: Tensor) -> bool:
-    """Whether the kernels take x and bases (..., R)."""
-    return bases.shape[-1] in RANKS and x.numel() > 0 and torch.float64 not in (x.dtype, bases.dtype)
+def _takes(x: Tensor, rank: int, dtype: torch.dtype) -> bool:
+    return rank in RANKS and x.numel() > 0 and torch.float64 not in (x.dtype, dtype)
 
 
 def _precision(x: Tensor) -> str:
@@ -98,9 +97,10 @@ def _sums(x: Tensor, factor: Tensor, left: Tensor, right: Tensor, precision: str
 
 
 def _update(
-    x: Tensor, kept: Tensor, coefficients: Tensor, result: Tensor, start: int, stop: int, last: bool, precision: str
+    x: Tensor, kept: Tensor, coefficients: Tensor, result: Tensor | None, start: int, stop: int, precision: str
 ) -> None:
-    """Updates of coefficients (B, 1 or all, N, R)."""
+    """Updates of coefficients (B, 1 or all, N, R), after which the product of the factors fills a result."""
+    target = kept[:, 0] if result is None else result
     batch, count, pixels, rank = coefficients.shape
     _launch(
         update_coefficients,
@@ -110,9 +110,9 @@ def _update(
         x,
         kept,
         coefficients,
-        result,
+        target,
         *x.stride(),
-        *result.stride(),
+        *target.stride(),
         kept.stride(0),
         coefficients.stride(0),
         coefficients.stride(1) if count > 1 else 0,
@@ -120,12 +120,14 @@ def _update(
         pixels,
         start,
         stop,
-        LAST=last,
+        LAST=result is not None,
     )
 
 
-def launch_nmf_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
-    """As :func:`dislayers.nmf.reference.forward`, for what :func:`takes` says."""
+def launch_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+    """As :func:`dislayers.nmf.reference.forward`, which runs for float64 and other ranks."""
+    if not _takes(x, bases.shape[2], bases.dtype):
+        return reference.forward(x, bases, steps)
     (batch, depth, pixels), rank, precision = x.shape, bases.shape[2], _precision(x)
     kept, sums = reference.kept_by_step(x, bases, steps)
     basis, gram = reference.split(kept)
@@ -135,7 +137,7 @@ def launch_nmf_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Te
         basis[:, 0] = bases.mT
         gram[:, 0] = basis[:, 0] @ basis[:, 0].mT
         for step in range(steps):
-            _update(x, kept, coefficients, result, step, step + 1, False, precision)
+            _update(x, kept, coefficients, None, step, step + 1, precision)
             partial = _sums(x, *[coefficients[:, 0]] * 3, precision)
             grams = kept.new_empty(batch, blocks, rank, rank)
             _launch(
@@ -153,12 +155,14 @@ def launch_nmf_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Te
                 partial.shape[1],
             )
             torch.sum(grams, 1, out=gram[:, step + 1])
-        _update(x, kept, coefficients, result, steps, steps + 1, True, precision)
+        _update(x, kept, coefficients, result, steps, steps + 1, precision)
     return result, kept, sums
 
 
-def launch_nmf_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
-    """As :func:`dislayers.nmf.reference.backward`, for what :func:`takes` says."""
+def launch_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+    """As :func:`dislayers.nmf.reference.backward`, which runs for float64 and other ranks."""
+    if not _takes(x, kept.shape[2], kept.dtype):
+        return reference.backward(gradient, x, kept, sums)
     (batch, depth, pixels), (count, rank), precision = x.shape, kept.shape[1:3], _precision(x)
     result = torch.empty_like(x)
     coefficients, shares = (kept.new_empty(batch, n, pixels, rank) for n in (count + 1, count))
@@ -166,11 +170,11 @@ def launch_nmf_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor)
     d_coefficients, divisors = torch.empty_like(shares[:, 0]), torch.empty_like(shares[:, 0])
     across, blocks = _blocks(through_coefficients, x, precision)[0], _blocks(through_bases, x, precision)[1]
     with torch.cuda.device_of(x):
-        _update(x, kept, coefficients, result, 0, count, False, precision)
+        _update(x, kept, coefficients, None, 0, count, precision)
         d_bases = _sums(gradient, *[coefficients[:, -1]] * 3, precision)[..., :depth].sum(1)
         for step in reversed(range(count)):
             before, share, first, last = coefficients[:, step], shares[:, step], step == 0, step == count - 1
-            slope = kept if last else slopes[:, step]
+            slope, outer = (kept, gradient) if last else (slopes[:, step], kept[:, 0])
             _launch(
                 through_coefficients,
                 (across, batch),
@@ -184,9 +188,9 @@ def launch_nmf_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor)
                 d_coefficients,
                 share,
                 divisors,
-                gradient,
+                outer,
                 *x.stride(),
-                *gradient.stride(),
+                *outer.stride(),
                 kept.stride(0),
                 slope.stride(0),
                 before.stride(0),
@@ -242,32 +246,28 @@ def launch_nmf_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor)
     return result, d_bases.mT.contiguous()
 
 
-def _variants(type_: str, precision: str) -> Iterator[AheadOfTime]:
-    """All kernels for maps that are contiguous, pixels side by side."""
+def _variants(map_: str, precision: str) -> Iterator[AheadOfTime]:
+    """The kernels for contiguous maps, pixels side by side; those that take no map are the same for all."""
     kernels: tuple[tuple[str, Any, dict[str, bool]], ...] = (
         ("coefficients", update_coefficients, {"LAST": False}),
         ("coefficients and product", update_coefficients, {"LAST": True}),
         ("sums", sum_over_pixels, {}),
-        ("bases", update_bases, {}),
         ("through coefficients", through_coefficients, {"FIRST": False, "LAST": False}),
         ("through last coefficients", through_coefficients, {"FIRST": False, "LAST": True}),
-        ("through bases", through_bases, {"FIRST": False}),
         ("toward x", toward_x, {}),
+        ("bases", update_bases, {}),
+        ("through bases", through_bases, {"FIRST": False}),
     )
-    maps = ("x_ptr", "outer_ptr", "result_ptr")
-    for name, kernel, flags in kernels:
-        constants = _constants(kernel, 64, precision) | flags
-        constants |= {argument: 1 for argument in kernel.arg_names if argument.endswith("stride_n")}
-        arguments = [argument for argument in kernel.arg_names if argument not in constants]
-        if type_ == "*bf16" and not set(maps) & set(arguments):
-            continue
-        types = {x: (type_ if x in maps else "*fp32") if x.endswith("_ptr") else "i32" for x in arguments}
-        aligned = [x for x in arguments if x not in ("start", "stop", "steps", "parts")]
-        yield AheadOfTime(f"nmf {name} {type_[1:]} {precision}", kernel, types, constants, _WARPS, aligned=aligned)
+    side_by_side = dict.fromkeys(("x_stride_n", "outer_stride_n", "result_stride_n"), 1)
+    maps = dict.fromkeys(("x_ptr", "outer_ptr", "result_ptr"), f"*{map_}")
+    for name, kernel, flags in kernels[: None if map_ == "fp32" else -2]:
+        constants = _constants(kernel, 64, precision) | side_by_side | flags
+        ends = ("_ptr", "_stride_b", "_stride_d", "_stride_step", "depth", "pixels", "span")
+        yield AheadOfTime.of(f"nmf {name} {map_} {precision}", kernel, constants, maps, _WARPS, aligned=ends)
 
 
 AHEAD_OF_TIME = [
     variant
-    for type_, precision in (("*bf16", "tf32"), ("*fp32", "tf32"), ("*fp32", "tf32x3"))
-    for variant in _variants(type_, precision)
+    for map_, precision in (("bf16", "tf32"), ("fp32", "tf32"), ("fp32", "tf32x3"))
+    for variant in _variants(map_, precision)
 ]

@@ -8,22 +8,9 @@ import torch
 from torch import Tensor
 
 from dislayers._runtime import check
-from dislayers._runtime.backend import Implementation
-from dislayers._runtime.launch import triton_missing
+from dislayers._runtime.launch import in_triton
 from dislayers._runtime.library import register
 from dislayers.nmf import reference
-
-
-def _triton_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
-    from dislayers.nmf.kernel import launch_nmf_forward, takes
-
-    return (launch_nmf_forward if takes(x, bases) else reference.forward)(x, bases, steps)
-
-
-def _triton_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
-    from dislayers.nmf.kernel import launch_nmf_backward, takes
-
-    return (launch_nmf_backward if takes(x, kept.mT) else reference.backward)(gradient, x, kept, sums)
 
 
 def _fake_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -43,7 +30,9 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tenso
     ctx.save_for_backward(x, kept, sums)
 
 
-def _backward(ctx: Any, gradient: Tensor, *_: object) -> tuple[Tensor, Tensor, None]:
+def _backward(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor | None, Tensor | None, None]:
+    if gradient is None:
+        return None, None, None
     d_x, d_bases = _nmf_backward(gradient, *ctx.saved_tensors)
     return d_x, d_bases.to(ctx.dtype), None
 
@@ -52,13 +41,13 @@ _nmf_backward = register(
     "dislayers::nmf_backward(Tensor gradient, Tensor x, Tensor kept, Tensor sums) -> (Tensor, Tensor)",
     reference.backward,
     _fake_backward,
-    kernels=[Implementation("triton", _triton_backward, triton_missing)],
+    kernels=[in_triton("dislayers.nmf.kernel.launch_backward")],
 )
 _nmf = register(
     "dislayers::nmf(Tensor x, Tensor bases, int steps) -> (Tensor, Tensor, Tensor)",
     reference.forward,
     _fake_forward,
-    kernels=[Implementation("triton", _triton_forward, triton_missing)],
+    kernels=[in_triton("dislayers.nmf.kernel.launch_forward")],
     backward=_backward,
     setup_context=_save,
 )
@@ -68,7 +57,7 @@ def nmf(x: Tensor, bases: Tensor, steps: int = 6) -> Tensor:
     """Approximate x by a product of nonnegative factors of low rank: ``bases coefficients^T``.
 
     With ``c = softmax(x^T b)`` over the rank, each step updates first the coefficients, then the bases,
-    ``c *= x^T b / (c b^T b + 1e-6)`` and ``b *= x c / (b c^T c + 1e-6)``; the coefficients are updated once more at the end.
+    ``c *= x^T b / (c b^T b + 1e-6)`` and ``b *= x c / (b c^T c + 1e-6)``; at the end the coefficients once more.
 
     Args:
         x: (B, D, N), floating, not negative: N pixels of D channels.
@@ -83,11 +72,13 @@ def nmf(x: Tensor, bases: Tensor, steps: int = 6) -> Tensor:
         ValueError: shapes do not fit each other, devices differ, or steps is negative.
 
     Numerics:
-        Computed in float32 at least, half precision exact in each product, whatever autocast says; deterministic; no
-        host synchronisation. The gradient flows through all updates, to x and to the bases. Backward keeps x, and the
-        bases of each step with the sums that update them, ``(2 steps + 1) D R + steps R²`` numbers a sample, but nothing for each pixel:
-        coefficients are computed anew, from one product of x with the bases of all steps. Without negative numbers and
-        NaN in x all results are finite. A pixel of zeros gives zeros.
+        Computed in float32 at least, whatever autocast says; deterministic; no host synchronisation. On a GPU products
+        of float32 have the precision that ``torch.set_float32_matmul_precision`` sets: TF32 for "high" and "medium",
+        for "highest" three TF32 products that give float32's accuracy; those of half precision are TF32, in which x is
+        exact. Ranks other than 16, 32 and 64, and float64, are PyTorch's products there. The gradient flows through all
+        updates, to x and to the bases. Backward keeps x and, of each step, the bases and the sums that update them,
+        ``(2 steps + 1) (D + R) R`` numbers a sample, but nothing for a pixel: coefficients are computed anew. Pixels of
+        zeros give zeros. What x below 0 gives may be anything, since denominators may then be 0.
 
     Source:
         Is Attention Better Than Matrix Decomposition? (Geng et al., 2021), as in the public code of SegNeXt (Guo et
@@ -98,10 +89,10 @@ def nmf(x: Tensor, bases: Tensor, steps: int = 6) -> Tensor:
     check.count("steps", steps)
     if x.ndim != 3:
         raise ValueError(f"x must have the shape (B, D, N), got {tuple(x.shape)}")
-    if bases.ndim != 3 or bases.shape[:2] != x.shape[:2] or bases.device != x.device:
+    if bases.ndim != 3 or bases.shape[:2] != x.shape[:2]:
         raise ValueError(
-            f"bases must have the shape (B, D, R) for x (B, D, N), on its device, got {tuple(bases.shape)} "
-            f"on {bases.device} for {tuple(x.shape)} on {x.device}"
+            f"bases must have the shape (B, D, R) for x (B, D, N), got {tuple(bases.shape)} for {tuple(x.shape)}"
         )
+    check.beside("bases", bases, "x", x)
     result: Tensor = _nmf(x, bases, steps)[0]
     return result

@@ -45,15 +45,14 @@ def forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor, Tenso
     kept, sums = kept_by_step(x, bases, steps)
     with torch.autocast(x.device.type, enabled=False):
         matrix, basis = x.to(kept.dtype), bases.mT.to(kept.dtype)
-        for step in range(steps + 1):
-            torch.cat([basis, basis @ basis.mT], -1, out=kept[:, step])
-            basis, gram = split(kept[:, step])
+        numerator = basis @ matrix
+        coefficients = numerator.softmax(1)
+        for step in range(steps):
+            coefficients = _updated(coefficients, numerator, _keep(kept[:, step], basis, basis))
+            gram = _keep(sums[:, step], coefficients @ matrix.mT, coefficients)
+            basis = _updated(basis, split(sums[:, step])[0], gram)
             numerator = basis @ matrix
-            coefficients = numerator.softmax(1) if step == 0 else coefficients
-            coefficients = _updated(coefficients, numerator, gram)
-            if step < steps:
-                torch.cat([coefficients @ matrix.mT, coefficients @ coefficients.mT], -1, out=sums[:, step])
-                basis = _updated(basis, *split(sums[:, step]))
+        coefficients = _updated(coefficients, numerator, _keep(kept[:, steps], basis, basis))
         return _products(x, (basis.mT, coefficients)), kept, sums
 
 
@@ -72,9 +71,7 @@ def backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> tuple[T
         d_coefficients, d_bases = bases[:, -1] @ outer, coefficients[:, -1] @ outer.mT
         for step in reversed(range(bases.shape[1])):
             basis, before = bases[:, step], coefficients[:, step]
-            d_coefficients, share, d_gram = _update_backward(
-                d_coefficients, before, shares[:, step], grams[:, step]
-            )
+            d_coefficients, share, d_gram = _update_backward(d_coefficients, before, shares[:, step], grams[:, step])
             if step == 0:
                 share += before * (d_coefficients - (d_coefficients * before).sum(1, keepdim=True))
             shares[:, step] = share
@@ -88,6 +85,13 @@ def backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> tuple[T
             (bases.flatten(1, 2).mT, shares.flatten(1, 2)),
             (slopes.flatten(1, 2).mT, coefficients[:, 1:-1].flatten(1, 2)),
         ), d_bases.mT.contiguous()
+
+
+def _keep(place: Tensor, matrix: Tensor, factor: Tensor) -> Tensor:
+    """Store a matrix and beside it the Gram matrix of a transposed factor, which is returned."""
+    gram = factor @ factor.mT
+    torch.cat([matrix, gram], -1, out=place)
+    return gram
 
 
 def _updated(factor: Tensor, numerator: Tensor, gram: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ OFFICIAL = {
 
 def published(state: dict[str, Tensor], x: Tensor, bases: Tensor, steps: int) -> Tensor:
     """With weights by their official names."""
-    batch, channels, height, width = x.shape
+    batch, channels = x.shape[:2]
     features = x.permute(0, 2, 3, 1) @ state["ham_in.conv.weight"].flatten(1).T + state["ham_in.conv.bias"]
     features = features.clamp(min=0).permute(0, 3, 1, 2)
     product = reference.nmf(features.reshape(batch, channels, -1), bases, steps).reshape(x.shape)
