@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 import torch
 from rich.box import MARKDOWN
@@ -18,6 +18,7 @@ from bench import (
     test_deep_supervision,
     test_feature_sync,
     test_laplacian_boundary,
+    test_nmf,
     test_orthogonality,
     test_pixel_losses,
 )
@@ -75,6 +76,12 @@ def features_and_guides() -> tuple[list[Tensor], list[Tensor]]:
     return _differentiable(shapes), [torch.empty(shape) for shape in shapes]
 
 
+def features_and_bases() -> tuple[Tensor, Tensor]:
+    """Of a hamburger of 512 channels that sees a map of 256x256, under autocast."""
+    x = torch.empty(1, 512, 256 * 256, dtype=torch.bfloat16, requires_grad=True)
+    return x, torch.empty(1, 512, test_nmf.RANK)
+
+
 def weights() -> tuple[list[Tensor]]:
     """Of IS-Net's convolutions."""
     return (dislosses.orthogonality_weights(create_model("isnet")),)
@@ -116,6 +123,12 @@ CASES = [
     ),
     Case("orthogonality of 119 weights", dislosses.orthogonality_loss, test_orthogonality.published, weights),
     Case("click_maps of 24 + 24 clicks, forward, B1", dislayers.click_maps, test_click_maps.published, clicks),
+    Case(
+        "NMF of 512x256x256 bf16, rank 64, 6 steps",
+        dislayers.nmf,
+        partial(test_nmf.published, steps=6),
+        features_and_bases,
+    ),
 ]
 
 

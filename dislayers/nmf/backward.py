@@ -18,7 +18,8 @@ def through_coefficients(
     slope_ptr,
     gram_ptr,
     coefficients_ptr,
-    gradient_ptr,
+    after_ptr,
+    before_ptr,
     share_ptr,
     divisor_ptr,
     outer_ptr,
@@ -44,9 +45,9 @@ def through_coefficients(
     """Through an update of a block of pixels, from its coefficients after it to those before it.
 
     After it the gradient comes from the next update of the bases, whose ``slope`` and ``gram`` are the gradients of its
-    numerator and of its Gram matrix, and from the next one of the coefficients; after the last update from ``outer``,
-    the gradient of the product. The share is the gradient of the numerator, the divisor that of the denominator. Before
-    the first update comes the softmax.
+    numerator and of its Gram matrix, and from the next one of the coefficients, ``after``; after the last update from
+    ``outer``, the gradient of the product. The share is the gradient of the numerator, the divisor that of the
+    denominator. Before the first update comes the softmax.
     """
     sample, first = tl.program_id(1).to(tl.int64), tl.program_id(0) * HEIGHT
     rows, width, start = pixels - first, depth + RANK, first.to(tl.int64)
@@ -71,23 +72,23 @@ def through_coefficients(
         x_ptr += WIDTH * x_stride_d
 
     place = start * RANK
-    gradient_ptr += sample * pixels * RANK + place
-    before = tile(coefficients_ptr + sample * coefficients_stride_b + place, RANK, 1, rows, RANK, HEIGHT, RANK)
+    own = sample * pixels * RANK + place
+    coefficients = tile(coefficients_ptr + sample * coefficients_stride_b + place, RANK, 1, rows, RANK, HEIGHT, RANK)
     gram = tile(kept_ptr + depth, width, 1, RANK, RANK, RANK, RANK)
-    denominator = tl.dot(before, gram, input_precision=PRECISION) + EPSILON
+    denominator = tl.dot(coefficients, gram, input_precision=PRECISION) + EPSILON
     ratio = numerator / denominator
     if not LAST:
         d_gram = tile(gram_ptr + sample * (RANK * RANK), RANK, 1, RANK, RANK, RANK, RANK)
-        gradient += tl.dot(before * ratio, d_gram, input_precision=PRECISION)
-        gradient += tile(gradient_ptr, RANK, 1, rows, RANK, HEIGHT, RANK)
-    share = gradient * before / denominator
+        gradient += tl.dot(coefficients * ratio, d_gram, input_precision=PRECISION)
+        gradient += tile(after_ptr + own, RANK, 1, rows, RANK, HEIGHT, RANK)
+    share = gradient * coefficients / denominator
     divisor = -share * ratio
-    put(divisor_ptr + sample * pixels * RANK + place, divisor, RANK, 1, rows, RANK)
+    put(divisor_ptr + own, divisor, RANK, 1, rows, RANK)
     gradient = gradient * ratio + tl.dot(divisor, gram, input_precision=PRECISION)
     if FIRST:
-        share += before * (gradient - tl.sum(gradient * before, axis=1)[:, None])
+        share += coefficients * (gradient - tl.sum(gradient * coefficients, axis=1)[:, None])
     else:
-        put(gradient_ptr, gradient, RANK, 1, rows, RANK)
+        put(before_ptr + own, gradient, RANK, 1, rows, RANK)
     put(share_ptr + sample * share_stride_b + place, share, RANK, 1, rows, RANK)
 
 
@@ -96,7 +97,8 @@ def through_bases(
     partial_ptr,
     kept_ptr,
     sums_ptr,
-    gradient_ptr,
+    after_ptr,
+    before_ptr,
     slope_ptr,
     gram_ptr,
     kept_stride_b,
@@ -112,19 +114,20 @@ def through_bases(
     """Join what an update of the coefficients sends to its bases, then go through the update that made these.
 
     A tile of the channels; ``kept`` and ``sums`` are of the update that made them, ``slope`` and ``gram`` the gradients
-    of its numerator and, still to be summed over the tiles, of its Gram matrix. The first bases were made by none.
+    of its numerator and, still to be summed over the tiles, of its Gram matrix. The first bases were made by none. The
+    gradient ``after`` comes from later steps, ``before`` is that of the bases before the update.
     """
     sample, column, width = tl.program_id(1).to(tl.int64), tl.program_id(0) * WIDTH, depth + RANK
     left = depth - column
     kept_ptr += sample * kept_stride_b + column
     sums_ptr += sample * sums_stride_b
-    gradient_ptr += sample * RANK * depth + column
+    own = sample * RANK * depth + column
     total, gram = joined(partial_ptr + sample * parts * (RANK * width), column, depth, parts, RANK, WIDTH)
     gram += tl.trans(gram)
-    total += tile(gradient_ptr, depth, 1, RANK, left, RANK, WIDTH)
+    total += tile(after_ptr + own, depth, 1, RANK, left, RANK, WIDTH)
     if FIRST:
         basis = tile(kept_ptr, width, 1, RANK, left, RANK, WIDTH)
-        put(gradient_ptr, total + tl.dot(gram, basis, input_precision=PRECISION), depth, 1, RANK, left)
+        put(before_ptr + own, total + tl.dot(gram, basis, input_precision=PRECISION), depth, 1, RANK, left)
     else:
         basis = tile(kept_ptr + RANK * width, width, 1, RANK, left, RANK, WIDTH)
         total += tl.dot(gram, basis, input_precision=PRECISION)
@@ -137,7 +140,7 @@ def through_bases(
         divisor = -slope * ratio
         put(slope_ptr + sample * slope_stride_b + column, slope, depth, 1, RANK, left)
         total = total * ratio + tl.dot(square, divisor, input_precision=PRECISION)
-        put(gradient_ptr, total, depth, 1, RANK, left)
+        put(before_ptr + own, total, depth, 1, RANK, left)
         gram = tl.dot(divisor, tl.trans(before), input_precision=PRECISION)
         gram_ptr += (sample * tl.num_programs(0) + tl.program_id(0)) * (RANK * RANK)
         put(gram_ptr, gram + tl.trans(gram), RANK, 1, RANK, RANK)

@@ -67,15 +67,14 @@ def update_coefficients(
 ):
     """The updates from start to stop of a block of pixels, which update 0 begins with the softmax.
 
-    Coefficients before update i stand at i steps of their stride, which may be 0. After the last update of all comes
-    the product of both factors.
+    Coefficients are those before the first of these updates; each update puts its own a stride after those before it,
+    so that none is read where it is written. After the last update of all comes the product of both factors.
     """
     sample, first = tl.program_id(1).to(tl.int64), tl.program_id(0) * HEIGHT
     rows, width = pixels - first, depth + RANK
     x_ptr += sample * x_stride_b + first.to(tl.int64) * x_stride_n
     basis_ptr = kept_ptr + sample * kept_stride_b + start * RANK * width
     coefficients_ptr += sample * coefficients_stride_b + first.to(tl.int64) * RANK
-    coefficients_ptr += start * coefficients_stride_step
     coefficients = tile(coefficients_ptr, RANK, 1, tl.where(start > 0, rows, 0), RANK, HEIGHT, RANK)
     for step in range(start, stop):
         numerator = tl.zeros((HEIGHT, RANK), tl.float32)

@@ -17,28 +17,9 @@ from dislayers._runtime.launch import AheadOfTime
 from dislayers.nmf import reference
 from dislayers.nmf.backward import through_bases, through_coefficients, toward_x
 from dislayers.nmf.forward import sum_over_pixels, update_bases, update_coefficients
+from dislayers.nmf.tiles import WARPS, blocks, constants, launch
 
 RANKS = (16, 32, 64)
-# Pixels and channels of a tile by the precision of products: as large as registers allow, not tuned on a GPU yet.
-_TILES = {
-    "tf32": {
-        update_coefficients: (64, 32),
-        sum_over_pixels: (64, 64),
-        update_bases: (0, 32),
-        through_coefficients: (32, 32),
-        through_bases: (0, 32),
-        toward_x: (64, 64),
-    },
-    "tf32x3": {
-        update_coefficients: (32, 32),
-        sum_over_pixels: (32, 64),
-        update_bases: (0, 32),
-        through_coefficients: (32, 16),
-        through_bases: (0, 16),
-        toward_x: (32, 32),
-    },
-}
-_WARPS = 8
 # Spans that the pixels are cut into for sums over them, and pixels that one has at least.
 _PARTS, _SPAN = 16, 256
 
@@ -52,32 +33,15 @@ def _precision(x: Tensor) -> str:
     return "tf32x3" if x.dtype == torch.float32 and torch.get_float32_matmul_precision() == "highest" else "tf32"
 
 
-def _constants(kernel: Any, rank: int, precision: str) -> dict[str, Any]:
-    height, width = _TILES[precision][kernel]
-    constants = {"RANK": rank, "HEIGHT": height, "WIDTH": width, "PRECISION": precision}
-    return {name: value for name, value in constants.items() if name in kernel.arg_names}
-
-
-def _launch(kernel: Any, grid: tuple[int, ...], rank: int, precision: str, *arguments: Any, **flags: bool) -> None:
-    constants = _constants(kernel, rank, precision)
-    kernel[grid](*arguments, **constants, **flags, num_warps=_WARPS, enable_fp_fusion=True)
-
-
-def _blocks(kernel: Any, x: Tensor, precision: str) -> tuple[int, int]:
-    """How many tiles of pixels and of channels there are."""
-    height, width = _TILES[precision][kernel]
-    return triton.cdiv(x.shape[2], height or 1), triton.cdiv(x.shape[1], width)
-
-
 def _sums(x: Tensor, factor: Tensor, left: Tensor, right: Tensor, precision: str) -> Tensor:
     """``[factor^T x^T, left^T right]`` of each span: (B, spans, R, D + R), for three of (B, N, R)."""
     (batch, depth, pixels), rank = x.shape, factor.shape[2]
     span = max(_SPAN, triton.cdiv(triton.cdiv(pixels, _PARTS), 64) * 64)
     parts = triton.cdiv(pixels, span)
     partial = torch.empty(batch, parts, rank, depth + rank, dtype=torch.float32, device=x.device)
-    _launch(
+    launch(
         sum_over_pixels,
-        (_blocks(sum_over_pixels, x, precision)[1] + 1, parts, batch),
+        (blocks(sum_over_pixels, x, precision)[1] + 1, parts, batch),
         rank,
         precision,
         x,
@@ -97,15 +61,20 @@ def _sums(x: Tensor, factor: Tensor, left: Tensor, right: Tensor, precision: str
 
 
 def _update(
-    x: Tensor, kept: Tensor, coefficients: Tensor, result: Tensor | None, start: int, stop: int, precision: str
+    x: Tensor,
+    kept: Tensor,
+    coefficients: Tensor,
+    stride: int,
+    steps: tuple[int, int],
+    precision: str,
+    result: Tensor | None = None,
 ) -> None:
-    """Updates of coefficients (B, 1 or all, N, R), after which the product of the factors fills a result."""
+    """Some updates of coefficients (B, ..., N, R), put at a stride; then the product of the factors fills a result."""
     target = kept[:, 0] if result is None else result
-    batch, count, pixels, rank = coefficients.shape
-    _launch(
+    launch(
         update_coefficients,
-        (_blocks(update_coefficients, x, precision)[0], batch),
-        rank,
+        (blocks(update_coefficients, x, precision)[0], len(x)),
+        kept.shape[2],
         precision,
         x,
         kept,
@@ -115,11 +84,9 @@ def _update(
         *target.stride(),
         kept.stride(0),
         coefficients.stride(0),
-        coefficients.stride(1) if count > 1 else 0,
-        x.shape[1],
-        pixels,
-        start,
-        stop,
+        stride,
+        *x.shape[1:],
+        *steps,
         LAST=result is not None,
     )
 
@@ -131,18 +98,19 @@ def launch_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor
     (batch, depth, pixels), rank, precision = x.shape, bases.shape[2], _precision(x)
     kept, sums = reference.kept_by_step(x, bases, steps)
     basis, gram = reference.split(kept)
-    result, coefficients = torch.empty_like(x), kept.new_empty(batch, 1, pixels, rank)
-    blocks = _blocks(update_bases, x, precision)[1]
+    result, coefficients = torch.empty_like(x), kept.new_empty(2, batch, pixels, rank)
+    there_and_back = coefficients.stride(0), -coefficients.stride(0)
+    tiles = blocks(update_bases, x, precision)[1]
     with torch.cuda.device_of(x), torch.autocast(x.device.type, enabled=False):
         basis[:, 0] = bases.mT
         gram[:, 0] = basis[:, 0] @ basis[:, 0].mT
         for step in range(steps):
-            _update(x, kept, coefficients, None, step, step + 1, precision)
-            partial = _sums(x, *[coefficients[:, 0]] * 3, precision)
-            grams = kept.new_empty(batch, blocks, rank, rank)
-            _launch(
+            _update(x, kept, coefficients[step % 2], there_and_back[step % 2], (step, step + 1), precision)
+            partial = _sums(x, *[coefficients[1 - step % 2]] * 3, precision)
+            grams = kept.new_empty(batch, tiles, rank, rank)
+            launch(
                 update_bases,
-                (blocks, batch),
+                (tiles, batch),
                 rank,
                 precision,
                 partial,
@@ -155,7 +123,7 @@ def launch_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor
                 partial.shape[1],
             )
             torch.sum(grams, 1, out=gram[:, step + 1])
-        _update(x, kept, coefficients, result, steps, steps + 1, precision)
+        _update(x, kept, coefficients[steps % 2], there_and_back[steps % 2], (steps, steps + 1), precision, result)
     return result, kept, sums
 
 
@@ -167,15 +135,15 @@ def launch_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> 
     result = torch.empty_like(x)
     coefficients, shares = (kept.new_empty(batch, n, pixels, rank) for n in (count + 1, count))
     slopes, d_gram = kept.new_empty(batch, count - 1, rank, depth), kept
-    d_coefficients, divisors = torch.empty_like(shares[:, 0]), torch.empty_like(shares[:, 0])
-    across, blocks = _blocks(through_coefficients, x, precision)[0], _blocks(through_bases, x, precision)[1]
+    d_before, d_after, divisors = kept.new_empty(3, batch, pixels, rank)
+    across, tiles = blocks(through_coefficients, x, precision)[0], blocks(through_bases, x, precision)[1]
     with torch.cuda.device_of(x):
-        _update(x, kept, coefficients, None, 0, count, precision)
+        _update(x, kept, coefficients, coefficients.stride(1), (0, count), precision)
         d_bases = _sums(gradient, *[coefficients[:, -1]] * 3, precision)[..., :depth].sum(1)
         for step in reversed(range(count)):
             before, share, first, last = coefficients[:, step], shares[:, step], step == 0, step == count - 1
             slope, outer = (kept, gradient) if last else (slopes[:, step], kept[:, 0])
-            _launch(
+            launch(
                 through_coefficients,
                 (across, batch),
                 rank,
@@ -185,7 +153,8 @@ def launch_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> 
                 slope,
                 d_gram,
                 before,
-                d_coefficients,
+                d_after,
+                d_before,
                 share,
                 divisors,
                 outer,
@@ -200,18 +169,19 @@ def launch_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> 
                 FIRST=first,
                 LAST=last,
             )
+            d_before, d_after = d_after, d_before
             partial = _sums(x, share, before, divisors, precision)
-            made = max(step - 1, 0)
-            grams = kept.new_empty(batch, blocks, rank, rank)
-            _launch(
+            made, d_made, grams = max(step - 1, 0), torch.empty_like(d_bases), kept.new_empty(batch, tiles, rank, rank)
+            launch(
                 through_bases,
-                (blocks, batch),
+                (tiles, batch),
                 rank,
                 precision,
                 partial,
                 kept[:, made],
                 kept if first else sums[:, made],
                 d_bases,
+                d_made,
                 kept if first else slopes[:, made],
                 grams,
                 kept.stride(0),
@@ -221,10 +191,9 @@ def launch_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> 
                 partial.shape[1],
                 FIRST=first,
             )
-            if not first:
-                d_gram = grams.sum(1)
-        rows, columns = _blocks(toward_x, x, precision)
-        _launch(
+            d_bases, d_gram = d_made, d_gram if first else grams.sum(1)
+        rows, columns = blocks(toward_x, x, precision)
+        launch(
             toward_x,
             (columns, rows, batch),
             rank,
@@ -261,9 +230,9 @@ def _variants(map_: str, precision: str) -> Iterator[AheadOfTime]:
     side_by_side = dict.fromkeys(("x_stride_n", "outer_stride_n", "result_stride_n"), 1)
     maps = dict.fromkeys(("x_ptr", "outer_ptr", "result_ptr"), f"*{map_}")
     for name, kernel, flags in kernels[: None if map_ == "fp32" else -2]:
-        constants = _constants(kernel, 64, precision) | side_by_side | flags
+        chosen = constants(kernel, 64, precision) | side_by_side | flags
         ends = ("_ptr", "_stride_b", "_stride_d", "_stride_step", "depth", "pixels", "span")
-        yield AheadOfTime.of(f"nmf {name} {map_} {precision}", kernel, constants, maps, _WARPS, aligned=ends)
+        yield AheadOfTime.of(f"nmf {name} {map_} {precision}", kernel, chosen, maps, WARPS, aligned=ends)
 
 
 AHEAD_OF_TIME = [
