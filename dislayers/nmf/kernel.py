@@ -34,7 +34,7 @@ def _precision(x: Tensor) -> str:
 
 
 def _sums(x: Tensor, factor: Tensor, left: Tensor, right: Tensor, precision: str) -> Tensor:
-    """``[factor^T x^T, left^T right]`` of each span: (B, spans, R, D + R), for three of (B, N, R)."""
+    """``[factor^T x^T, left^T right]`` of each span: (B, spans, R, D + R), for three of (B, N, R); D may be 0."""
     (batch, depth, pixels), rank = x.shape, factor.shape[2]
     span = max(_SPAN, triton.cdiv(triton.cdiv(pixels, _PARTS), 64) * 64)
     parts = triton.cdiv(pixels, span)
@@ -101,9 +101,10 @@ def launch_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor
     result, coefficients = torch.empty_like(x), kept.new_empty(2, batch, pixels, rank)
     there_and_back = coefficients.stride(0), -coefficients.stride(0)
     tiles = blocks(update_bases, x, precision)[1]
-    with torch.cuda.device_of(x), torch.autocast(x.device.type, enabled=False):
-        basis[:, 0] = bases.mT
-        gram[:, 0] = basis[:, 0] @ basis[:, 0].mT
+    start = bases.to(kept.dtype).contiguous()
+    with torch.cuda.device_of(x):
+        basis[:, 0] = start.mT
+        torch.sum(_sums(start.mT[:, :0], start, start, start, precision), 1, out=gram[:, 0])
         for step in range(steps):
             _update(x, kept, coefficients[step % 2], there_and_back[step % 2], (step, step + 1), precision)
             partial = _sums(x, *[coefficients[1 - step % 2]] * 3, precision)
