@@ -100,8 +100,8 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 @pytest.mark.parametrize(
     ("shape", "rank", "steps", "dtype", "layout"),
     [
-        ((1, 70, 290), 16, 1, torch.float32, "pixels"),
-        ((2, 33, 65), 32, 2, torch.float32, "channels"),
+        ((1, 40, 270), 16, 1, torch.float32, "pixels"),
+        ((2, 33, 40), 32, 2, torch.float32, "channels"),
         ((2, 32, 64), 64, 3, torch.bfloat16, "pixels"),
         ((1, 65, 31), 64, 1, torch.float16, "sliced"),
         ((1, 5, 3), 16, 0, torch.float32, "channels"),
@@ -149,7 +149,7 @@ def test_neither_the_order_of_pixels_nor_that_of_bases_counts(seed: int) -> None
 
 
 def test_backward_keeps_nothing_for_a_pixel() -> None:
-    shape, rank, steps = (2, 24, 4096), 16, 6
+    shape, rank, steps = (2, 24, 300), 16, 2
     x, bases = factors(shape, rank, torch.float32, torch.Generator().manual_seed(0))
     leaves = [x.requires_grad_(), bases.requires_grad_()]
 
@@ -165,7 +165,7 @@ def test_backward_keeps_nothing_for_a_pixel() -> None:
         del result
         return sum(size for place, size in sizes.items() if place not in [leaf.data_ptr() for leaf in leaves])
 
-    assert kept(reference.nmf) > 4 * 2 * 4096 * rank * (4 * steps + 4)
+    assert kept(reference.nmf) > 4 * 2 * 300 * rank * (4 * steps + 4)
     assert kept(nmf) == 4 * 2 * (2 * steps + 1) * rank * (24 + rank)
 
 
