@@ -77,7 +77,7 @@ class Hamburger(nn.Module):
         """Add the context of the whole map to x, (B, channels, H, W)."""
         features = relu(self.conv_in(x)).flatten(2)
         steps = self.steps if self.training else self.eval_steps
-        product = nmf(features, self._bases_for(features), steps).unflatten(2, x.shape[2:])
+        product = nmf(features, self._bases_for(features), steps).view(x.shape)
         return relu(x + self.norm(self.conv_out(product)))
 
     def _bases_for(self, features: Tensor) -> Tensor:

@@ -107,7 +107,8 @@ def launch_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor
         torch.sum(_sums(start.mT[:, :0], start, start, start, precision), 1, out=gram[:, 0])
         for step in range(steps):
             _update(x, kept, coefficients[step % 2], there_and_back[step % 2], (step, step + 1), precision)
-            partial = _sums(x, *[coefficients[1 - step % 2]] * 3, precision)
+            updated = coefficients[1 - step % 2]
+            partial = _sums(x, updated, updated, updated, precision)
             grams = kept.new_empty(batch, tiles, rank, rank)
             launch(
                 update_bases,
@@ -140,7 +141,8 @@ def launch_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> 
     across, tiles = blocks(through_coefficients, x, precision)[0], blocks(through_bases, x, precision)[1]
     with torch.cuda.device_of(x):
         _update(x, kept, coefficients, coefficients.stride(1), (0, count), precision)
-        d_bases = _sums(gradient, *[coefficients[:, -1]] * 3, precision)[..., :depth].sum(1)
+        updated = coefficients[:, -1]
+        d_bases = _sums(gradient, updated, updated, updated, precision)[..., :depth].sum(1)
         for step in reversed(range(count)):
             before, share, first, last = coefficients[:, step], shares[:, step], step == 0, step == count - 1
             slope, outer = (kept, gradient) if last else (slopes[:, step], kept[:, 0])

@@ -65,7 +65,7 @@ def backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> tuple[T
     with torch.autocast(x.device.type, enabled=False):
         matrix, outer = x.to(kept.dtype), gradient.to(kept.dtype)
         bases, grams = split(kept)
-        shares = (bases.flatten(1, 2) @ matrix).unflatten(1, bases.shape[1:3])
+        shares = (bases.flatten(1, 2) @ matrix).view(*bases.shape[:3], x.shape[2])
         coefficients = _replayed(shares, grams)
         slopes = torch.empty_like(bases[:, 1:])
         d_coefficients, d_bases = bases[:, -1] @ outer, coefficients[:, -1] @ outer.mT
