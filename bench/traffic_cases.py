@@ -77,9 +77,8 @@ def features_and_guides() -> tuple[list[Tensor], list[Tensor]]:
 
 
 def features_and_bases() -> tuple[Tensor, Tensor]:
-    """Of a hamburger of 512 channels that sees a map of 256x256, under autocast."""
-    x = torch.empty(1, 512, 256 * 256, dtype=torch.bfloat16, requires_grad=True)
-    return x, torch.empty(1, 512, test_nmf.RANK)
+    """Of a hamburger of 512 channels that sees a map of 256x256."""
+    return torch.empty(1, 512, 256 * 256, requires_grad=True), torch.empty(1, 512, test_nmf.RANK)
 
 
 def weights() -> tuple[list[Tensor]]:
@@ -124,7 +123,7 @@ CASES = [
     Case("orthogonality of 119 weights", dislosses.orthogonality_loss, test_orthogonality.published, weights),
     Case("click_maps of 24 + 24 clicks, forward, B1", dislayers.click_maps, test_click_maps.published, clicks),
     Case(
-        "NMF of 512x256x256 bf16, rank 64, 6 steps",
+        "NMF of 512x256x256, rank 64, 6 steps",
         dislayers.nmf,
         partial(test_nmf.published, steps=6),
         features_and_bases,
