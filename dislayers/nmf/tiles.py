@@ -14,7 +14,7 @@ from dislayers.nmf.forward import sum_over_pixels, update_bases, update_coeffici
 TILES = {
     "tf32": {
         update_coefficients: (64, 32),
-        sum_over_pixels: (64, 64),
+        sum_over_pixels: (32, 64),
         update_bases: (0, 32),
         through_coefficients: (32, 32),
         through_bases: (0, 32),
