@@ -10,6 +10,7 @@
 #include "deep_supervision.h"
 #include "human_correction_effort.h"
 #include "morphology.h"
+#include "multiscale_conv_attention.h"
 #include "pixel_loss.h"
 #include "skeletonize.h"
 #include "weighted_f_measure.h"
@@ -46,6 +47,9 @@ void pixel_loss_cpu(const PixelSums& task, int64_t threads, int instruction_set)
 void pixel_loss_backward_cpu(const PixelSlopes& task, int64_t threads, int instruction_set);
 void deep_supervision_cpu(const DeepSupervision& task, int64_t threads, int instruction_set);
 void deep_supervision_backward_cpu(const DeepSupervision& task, int64_t threads, int instruction_set);
+
+void multiscale_depthwise_cpu(const MultiscaleDepthwise& task, int64_t threads, int instruction_set);
+void multiscale_depthwise_backward_cpu(const MultiscaleDepthwise& task, int64_t threads, int instruction_set);
 
 // Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. The
 // text of the error, or null.

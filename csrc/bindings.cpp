@@ -184,6 +184,39 @@ ClickEncoding click_encoding(const std::string& name) {
     throw std::invalid_argument("encoding must be disk, distance or gaussian");
 }
 
+// A map in float32 and its strides: batch, channel, row, column.
+using Map = std::pair<uintptr_t, std::tuple<int64_t, int64_t, int64_t, int64_t>>;
+
+FeatureMap feature_map(const Map& map) {
+    const auto [batch, channel, row, column] = map.second;
+    expect(channel == 1 || column == 1, "channels or columns of a map must lie side by side");
+    return {required<float>(map.first), batch, channel, row, column};
+}
+
+int64_t checked_kernel(int64_t size) {
+    expect(size > 0 && size % 2 && size < 1024, "kernel sizes must be odd and below 1024");
+    return size;
+}
+
+MultiscaleDepthwise multiscale_depthwise(const Map& x, const Map& out, uintptr_t parameters,
+                                         const std::vector<int64_t>& kernel_sizes,
+                                         std::tuple<int64_t, int64_t, int64_t, int64_t> size) {
+    const auto [batch, channels, height, width] = size;
+    expect(batch > 0 && channels > 0, "size must have at least one sample and one channel");
+    expect(batch <= most_pixels && channels <= most_pixels / batch, "size must have at most 2^40 pixels");
+    checked({batch * channels, height, width});
+    expect(!kernel_sizes.empty() && kernel_sizes.size() <= most_strips + 1, "kernel_sizes must be 1 to 17");
+    for (const int64_t kernel_size : kernel_sizes) checked_kernel(kernel_size);
+    MultiscaleDepthwise task = {};
+    task.x = feature_map(x), task.out = feature_map(out);
+    task.parameters = required<const float>(parameters);
+    task.size = kernel_sizes[0];
+    task.strips = kernel_sizes.data() + 1;
+    task.strip_count = static_cast<int64_t>(kernel_sizes.size()) - 1;
+    task.batch = batch, task.channels = channels, task.height = height, task.width = width;
+    return task;
+}
+
 int best() { return static_cast<int>(best_instruction_set()); }
 
 std::vector<std::string> instruction_sets() {
@@ -415,6 +448,26 @@ PYBIND11_MODULE(_C, module) {
         },
         "logits"_a, "sides"_a, "target"_a, "bytes_of_a_target"_a, "size"_a, "formula"_a, "options"_a, "ignore_label"_a,
         "coefficients"_a, "gradients"_a, "threads"_a, "instruction_set"_a);
+    module.def(
+        "multiscale_depthwise_cpu",
+        [](const Map& x, uintptr_t parameters, const std::vector<int64_t>& kernel_sizes, const Map& out,
+           std::tuple<int64_t, int64_t, int64_t, int64_t> size, int64_t threads, int instruction_set) {
+            const auto task = multiscale_depthwise(x, out, parameters, kernel_sizes, size);
+            run(multiscale_depthwise_cpu, task, threads, instruction_set);
+        },
+        "x"_a, "parameters"_a, "kernel_sizes"_a, "out"_a, "size"_a, "threads"_a, "instruction_set"_a);
+    module.def(
+        "multiscale_depthwise_backward_cpu",
+        [](const Map& gradient, const Map& x, uintptr_t parameters, const std::vector<int64_t>& kernel_sizes,
+           const Map& out, uintptr_t parameter_gradients, std::tuple<int64_t, int64_t, int64_t, int64_t> size,
+           int64_t threads, int instruction_set) {
+            auto task = multiscale_depthwise(x, out, parameters, kernel_sizes, size);
+            task.gradient = feature_map(gradient);
+            task.parameter_gradients = required<float>(parameter_gradients);
+            run(multiscale_depthwise_backward_cpu, task, threads, instruction_set);
+        },
+        "gradient"_a, "x"_a, "parameters"_a, "kernel_sizes"_a, "out"_a, "parameter_gradients"_a, "size"_a, "threads"_a,
+        "instruction_set"_a);
 #if defined(DISLAYERS_CUDA)
     module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
     module.def(

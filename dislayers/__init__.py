@@ -10,6 +10,7 @@ from dislayers.joint_histogram import joint_histogram
 from dislayers.moments import moments
 from dislayers.morphology import dilate, erode
 from dislayers.nmf import nmf
+from dislayers.multiscale_conv_attention import MultiScaleConvAttention, multiscale_depthwise
 from dislayers.rsu import RSU, DilatedRSU
 from dislayers.skeletonize import skeletonize
 from dislayers.upsample import upsample
@@ -20,6 +21,7 @@ __all__ = [
     "ConvNormAct",
     "DilatedRSU",
     "Hamburger",
+    "MultiScaleConvAttention",
     "approximate_polygon",
     "approximate_polygons",
     "click_maps",
@@ -32,6 +34,7 @@ __all__ = [
     "joint_histogram",
     "moments",
     "nmf",
+    "multiscale_depthwise",
     "skeletonize",
     "upsample",
     "upsample_concat",

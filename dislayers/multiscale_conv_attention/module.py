@@ -1,0 +1,58 @@
+"""Multi-scale convolutional attention as a module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from dislayers.multiscale_conv_attention.op import multiscale_depthwise
+
+
+class MultiScaleConvAttention(nn.Module):
+    """A gate from convolutions of several sizes: ``pointwise(a + sum_i column_i(row_i(a))) * x``.
+
+    ``a = depthwise(x)`` has a square kernel; rows and columns are strips of 1 x k_i and k_i x 1, ``pointwise`` is a 1x1
+    convolution; all have a bias. See :func:`dislayers.multiscale_depthwise`.
+
+    Args:
+        channels: C.
+        kernel_sizes: odd; the square's, then the strips'.
+
+    Shape:
+        (B, C, H, W) -> (B, C, H, W), any H and W.
+
+    Raises:
+        ValueError: there are no kernel sizes, or one is not odd.
+
+    Source:
+        SegNeXt (Guo et al., 2022), equation 1.
+    """
+
+    def __init__(self, channels: int, kernel_sizes: Sequence[int] = (5, 7, 11, 21)) -> None:
+        super().__init__()
+        if not kernel_sizes or any(size < 1 or size % 2 == 0 for size in kernel_sizes):
+            raise ValueError(f"kernel_sizes must be odd numbers, at least one, got {tuple(kernel_sizes)}")
+        square, *strips = kernel_sizes
+        self.depthwise = _depthwise(channels, square, square)
+        self.rows = nn.ModuleList(_depthwise(channels, 1, size) for size in strips)
+        self.columns = nn.ModuleList(_depthwise(channels, size, 1) for size in strips)
+        self.pointwise = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Gate (B, C, H, W) with its own surroundings."""
+        surroundings = multiscale_depthwise(
+            x,
+            self.depthwise.weight,
+            self.depthwise.bias,
+            [row.weight for row in self.rows],
+            [row.bias for row in self.rows],
+            [column.weight for column in self.columns],
+            [column.bias for column in self.columns],
+        )
+        gate: Tensor = self.pointwise(surroundings)
+        return gate * x
+
+
+def _depthwise(channels: int, height: int, width: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, (height, width), padding=(height // 2, width // 2), groups=channels)

@@ -1,0 +1,147 @@
+"""The op ``dislayers::multiscale_depthwise`` with its gradient, and the function that people call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dislayers._runtime import check
+from dislayers._runtime.backend import Implementation
+from dislayers._runtime.library import left_to_compiler, register
+from dislayers._runtime.native import missing_kernel
+from dislayers.multiscale_conv_attention import native, reference
+from dislayers.multiscale_conv_attention.reference import Gradients
+
+_NAME = "dislayers::multiscale_depthwise"
+_STRIPS = "Tensor[] rows, Tensor[] row_biases, Tensor[] columns, Tensor[] column_biases"
+_ARGUMENTS = f"Tensor x, Tensor weight, Tensor bias, {_STRIPS}"
+
+
+def _fake_forward(x: Tensor, *_: object) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _fake_backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor, *strips: Sequence[Tensor]) -> Gradients:
+    single = (torch.empty_like(part) for part in (x, weight, bias))
+    return Gradients(*single, *([torch.empty_like(part) for part in parts] for parts in strips))
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, weight, bias, *strips = inputs
+    ctx.save_for_backward(x, weight, bias, *(part for parts in strips for part in parts))
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    x, weight, bias, *parts = ctx.saved_tensors
+    count = len(parts) // 4
+    strips = [list(parts[i * count : (i + 1) * count]) for i in range(4)]
+    return tuple(_differentiate(gradient, x, weight, bias, *strips))
+
+
+_differentiate = register(
+    f"{_NAME}_backward(Tensor gradient, {_ARGUMENTS}) -> (Tensor, Tensor, Tensor, Tensor[], Tensor[], Tensor[], Tensor[])",
+    reference.backward,
+    _fake_backward,
+    kernels=[Implementation("native", native.backward, missing_kernel("multiscale_depthwise_backward"))],
+)
+
+_compute = register(
+    f"{_NAME}({_ARGUMENTS}) -> Tensor",
+    reference.multiscale_depthwise,
+    _fake_forward,
+    kernels=[Implementation("native", native.forward, missing_kernel("multiscale_depthwise"))],
+    backward=_backward,
+    setup_context=_save,
+)
+
+
+def multiscale_depthwise(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    rows: Sequence[Tensor],
+    row_biases: Sequence[Tensor],
+    columns: Sequence[Tensor],
+    column_biases: Sequence[Tensor],
+) -> Tensor:
+    """A square depthwise convolution, and strips of several lengths around it: ``a + sum_i column_i(row_i(a))``.
+
+    ``a`` is x convolved with ``weight``; every convolution has one kernel and one bias a channel, and zeros beyond the
+    image.
+
+    Args:
+        x: (B, C, H, W), floating.
+        weight: (C, 1, k, k), k odd.
+        bias: (C,).
+        rows: (C, 1, 1, k_i) for each strip, k_i odd; there may be none.
+        row_biases: (C,) for each strip.
+        columns: (C, 1, k_i, 1) for each strip.
+        column_biases: (C,) for each strip.
+
+    Returns:
+        (B, C, H, W), with the dtype and layout of x.
+
+    Raises:
+        TypeError: an argument is not floating, or strips are no lists or tuples.
+        ValueError: shapes or devices do not fit.
+
+    Numerics:
+        Computed in float32 (float64 from float64) and rounded once, with all steps between in float32; deterministic,
+        for any number of threads. NaN and infinity reach what their kernels reach. Backward keeps the arguments and
+        computes the rest anew. There is no CUDA kernel yet: on a GPU plain PyTorch runs.
+
+    Source:
+        SegNeXt (Guo et al., 2022), equation 1, before its 1x1 convolution.
+    """
+    strips = rows, row_biases, columns, column_biases
+    _check(x, weight, bias, *strips)
+    if left_to_compiler(_NAME, x.device):
+        return reference.multiscale_depthwise(x, weight, bias, *strips)
+    result: Tensor = _compute(x, weight, bias, *map(list, strips))
+    return result
+
+
+def _check(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    rows: Sequence[Tensor],
+    row_biases: Sequence[Tensor],
+    columns: Sequence[Tensor],
+    column_biases: Sequence[Tensor],
+) -> None:
+    check.floating("x", x)
+    if x.ndim != 4 or x.shape[1] == 0:
+        raise ValueError(f"x must have the shape (B, C, H, W) with channels, got {tuple(x.shape)}")
+    channels = x.shape[1]
+    _check_parameter("weight", weight, x, (channels, 1, *_odd_size("weight", weight)[-1:] * 2))
+    _check_parameter("bias", bias, x, (channels,))
+    lists = {"rows": rows, "row_biases": row_biases, "columns": columns, "column_biases": column_biases}
+    for name, parts in lists.items():
+        if not isinstance(parts, (list, tuple)):
+            raise TypeError(f"{name} must be a list or tuple of tensors, got {type(parts).__name__}")
+        if len(parts) != len(rows):
+            raise ValueError(f"{name} must be as many as rows: expected {len(rows)}, got {len(parts)}")
+    for i, row in enumerate(rows):
+        size = _odd_size(f"rows[{i}]", row)[-1]
+        _check_parameter(f"rows[{i}]", row, x, (channels, 1, 1, size))
+        _check_parameter(f"row_biases[{i}]", row_biases[i], x, (channels,))
+        _check_parameter(f"columns[{i}]", columns[i], x, (channels, 1, size, 1))
+        _check_parameter(f"column_biases[{i}]", column_biases[i], x, (channels,))
+
+
+def _odd_size(name: str, kernel: Tensor) -> tuple[int, ...]:
+    check.floating(name, kernel)
+    if kernel.ndim != 4 or kernel.shape[-1] % 2 == 0:
+        raise ValueError(f"{name} must have four dimensions and an odd size, got {tuple(kernel.shape)}")
+    return tuple(kernel.shape)
+
+
+def _check_parameter(name: str, parameter: Tensor, x: Tensor, shape: Sequence[int]) -> None:
+    check.floating(name, parameter)
+    check.shaped(name, parameter, shape)
+    if parameter.device != x.device:
+        raise ValueError(f"{name} must be on the device of x, got {parameter.device} for {x.device}")
