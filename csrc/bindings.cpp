@@ -194,7 +194,7 @@ FeatureMap feature_map(const Map& map) {
 }
 
 int64_t checked_kernel(int64_t size) {
-    expect(size > 0 && size % 2 && size < 1024, "kernel sizes must be odd and below 1024");
+    expect(size > 0 && size % 2 && size <= longest_kernel, "kernel_sizes must be odd and at most 127");
     return size;
 }
 
@@ -205,7 +205,7 @@ MultiscaleDepthwise multiscale_depthwise(const Map& x, const Map& out, uintptr_t
     expect(batch > 0 && channels > 0, "size must have at least one sample and one channel");
     expect(batch <= most_pixels && channels <= most_pixels / batch, "size must have at most 2^40 pixels");
     checked({batch * channels, height, width});
-    expect(!kernel_sizes.empty() && kernel_sizes.size() <= most_strips + 1, "kernel_sizes must be 1 to 17");
+    expect(!kernel_sizes.empty() && kernel_sizes.size() <= most_strips + 1, "kernel_sizes must be 1 to 17 numbers");
     for (const int64_t kernel_size : kernel_sizes) checked_kernel(kernel_size);
     MultiscaleDepthwise task = {};
     task.x = feature_map(x), task.out = feature_map(out);
@@ -448,6 +448,8 @@ PYBIND11_MODULE(_C, module) {
         },
         "logits"_a, "sides"_a, "target"_a, "bytes_of_a_target"_a, "size"_a, "formula"_a, "options"_a, "ignore_label"_a,
         "coefficients"_a, "gradients"_a, "threads"_a, "instruction_set"_a);
+    module.attr("most_strips") = most_strips;
+    module.attr("longest_kernel") = longest_kernel;
     module.def(
         "multiscale_depthwise_cpu",
         [](const Map& x, uintptr_t parameters, const std::vector<int64_t>& kernel_sizes, const Map& out,

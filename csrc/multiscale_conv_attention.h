@@ -29,10 +29,11 @@ struct FeatureTile {
     float* parameter_gradients;  // (parameters of a channel, lanes): what these columns give
 };
 
-constexpr int64_t most_strips = 16;
+// What the windows of a tile have room for.
+constexpr int64_t most_strips = 16, longest_kernel = 127;
 
 // Rows that a step computes, and outputs that are computed at once, in registers.
-constexpr int64_t rows_of_a_step = 16, block_of_outputs = 8;
+constexpr int64_t rows_of_a_step = 8, block_of_outputs = 8;
 
 // Floats of a vector of the instruction sets, in their order.
 constexpr int64_t lanes_of_sets[] = {4, 8, 16};

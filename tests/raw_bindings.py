@@ -219,11 +219,44 @@ def click_maps(m: Memory) -> Arguments:
     }  # fmt: skip
 
 
+def _map(m: Memory, size: tuple[int, ...], output: bool = False) -> tuple[int, tuple[int, ...]]:
+    """Channels or columns side by side, rows apart or not."""
+    batch, channels, height, width = size
+    last, apart = m.coin(), m.random.choice([0, 3])
+    column = channels + apart if last else 1
+    row = width * column + apart
+    channel, sample = (1, height * row) if last else (height * row, channels * height * row)
+    strides = sample, channel, row, column
+    held = 1 + sum((n - 1) * stride for n, stride in zip(size, strides, strict=True))
+    return (m.room(4 * held) if output else m.noise(held)), strides
+
+
+def _parameters(kernel_sizes: list[int]) -> int:
+    """How many a channel has."""
+    return kernel_sizes[0] ** 2 + 1 + sum(2 * (strip + 1) for strip in kernel_sizes[1:])
+
+
+def multiscale_depthwise(m: Memory) -> Arguments:
+    kernel_sizes = [m.random.choice([1, 3, 5, 21, 63]) for _ in range(m.random.randint(1, 4))]
+    channels = m.random.choice([1, 3, 16, 17])
+    size = (m.size[0], channels, *m.size[1:])
+    return {
+        "x": _map(m, size), "parameters": m.noise(channels * _parameters(kernel_sizes)), "kernel_sizes": kernel_sizes,
+        "out": _map(m, size, output=True), "size": size, **m.workers(),
+    }  # fmt: skip
+
+
+def multiscale_depthwise_backward(m: Memory) -> Arguments:
+    called = multiscale_depthwise(m)
+    parameters = called["size"][1] * _parameters(called["kernel_sizes"])
+    return {**called, "gradient": _map(m, called["size"]), "parameter_gradients": m.room(4 * parameters)}
+
+
 BINDINGS = (
     *(dilate, skeletonize, connected_components, joint_histogram, moments, distance_transform, contours),
     *(approximate_polygons, human_correction_effort, weighted_f_measure),
     *(laplacian_boundary, laplacian_boundary_backward, pixel_loss, pixel_loss_backward),
-    *(deep_supervision, deep_supervision_backward, click_maps),
+    *(deep_supervision, deep_supervision_backward, click_maps, multiscale_depthwise, multiscale_depthwise_backward),
 )
 
 NO_INTEGERS = (None, "1", 1.5, 2**64)
@@ -237,6 +270,12 @@ WRONG: dict[str, tuple[Any, ...]] = {
     ),
     **dict.fromkeys(("logits", "gradients"), (None, 1, [], [0], [1] * 9)),
     "sides": (None, 1, [], [(0, 1)], [(1, -1)], [(1, 1)] * 9, [(MOST, MOST)]),
+    **dict.fromkeys(
+        ("multiscale_depthwise size", "multiscale_depthwise_backward size"),
+        (None, 1, (1, 1, 1), (0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, -1), (MOST,) * 4, (2**21,) * 4),
+    ),
+    "x": (0, None, (0, (1, 1, 1, 1)), (64, (1, 1, 1)), (64, (8, 2, 4, 2)), (64, (1, 1.5, 1, 1))),
+    "kernel_sizes": (None, 1, [], [0], [2], [-1], [5, 4], [129], [3] * 18, [MOST], ["1"]),
     "threads": (0, -1, -MOST, *NO_INTEGERS),
     "instruction_set": (-1, len(_C.instruction_sets()), 2**31, -(2**31), *NO_INTEGERS),
     "iterations": (-1, 2**41, MOST, *NO_INTEGERS),
@@ -260,6 +299,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "formula": (None, 1, "", "BCE", "bce\0"),
     "options": (None, 1, [0.0], [0.0] * 4, [None] * 2, ["1"] * 3),
     "ignore_label": (None, "1"),
+    **dict.fromkeys(("parameters", "parameter_gradients"), (0, -1, *NO_INTEGERS)),
     **dict.fromkeys(("prediction", "target", "coefficients", "slopes"), (0, -1, *NO_INTEGERS)),
     **dict.fromkeys(("prediction_stride", "target_stride", "slopes_stride"), NO_INTEGERS),
     "probabilities": ("yes",),

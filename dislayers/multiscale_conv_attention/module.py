@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
@@ -41,17 +41,16 @@ class MultiScaleConvAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate (B, C, H, W) with its own surroundings."""
-        surroundings = multiscale_depthwise(
-            x,
-            self.depthwise.weight,
-            self.depthwise.bias,
-            [row.weight for row in self.rows],
-            [row.bias for row in self.rows],
-            [column.weight for column in self.columns],
-            [column.bias for column in self.columns],
-        )
-        gate: Tensor = self.pointwise(surroundings)
+        (weight,), (bias,) = _parameters([self.depthwise])
+        strips = *_parameters(self.rows), *_parameters(self.columns)
+        gate: Tensor = self.pointwise(multiscale_depthwise(x, weight, bias, *strips))
         return gate * x
+
+
+def _parameters(convolutions: Iterable[nn.Module]) -> tuple[list[Tensor], list[Tensor]]:
+    """Their weights and their biases."""
+    weights, biases = ([conv.get_parameter(name) for conv in convolutions] for name in ("weight", "bias"))
+    return weights, biases
 
 
 def _depthwise(channels: int, height: int, width: int) -> nn.Conv2d:

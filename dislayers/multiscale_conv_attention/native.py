@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -11,18 +12,17 @@ from dislayers._runtime.native import best_instruction_set, extension
 from dislayers.multiscale_conv_attention import reference
 from dislayers.multiscale_conv_attention.reference import Gradients
 
-_MOST_STRIPS = 16
-
 
 def forward(x: Tensor, weight: Tensor, bias: Tensor, *strips: Sequence[Tensor]) -> Tensor:
     """As :func:`dislayers.multiscale_conv_attention.reference.multiscale_depthwise`."""
     assert extension is not None
-    if not _takes(x, strips[0]):
+    sizes = _sizes(weight, strips[0])
+    if not _takes(x, sizes):
         return reference.multiscale_depthwise(x, weight, bias, *strips)
     image, parameters, result = _dense(x), _packed(weight, bias, strips), torch.empty_like(x)
     out = _room(result)
     extension.multiscale_depthwise_cpu(
-        _map(image), parameters.data_ptr(), _sizes(weight, strips[0]), _map(out), tuple(x.shape), *_workers()
+        _map(image), parameters.data_ptr(), sizes, _map(out), tuple(x.shape), *_workers()
     )
     return result if out is result else result.copy_(out)
 
@@ -30,7 +30,8 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor, *strips: Sequence[Tensor]) 
 def backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor, *strips: Sequence[Tensor]) -> Gradients:
     """As :func:`dislayers.multiscale_conv_attention.reference.backward`."""
     assert extension is not None
-    if not _takes(x, strips[0]):
+    sizes = _sizes(weight, strips[0])
+    if not _takes(x, sizes):
         return reference.backward(gradient, x, weight, bias, *strips)
     incoming, image, parameters = _dense(gradient), _dense(x), _packed(weight, bias, strips)
     result, of_parameters = torch.empty_like(x), torch.empty_like(parameters)
@@ -39,29 +40,42 @@ def backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor, *strips:
         _map(incoming),
         _map(image),
         parameters.data_ptr(),
-        _sizes(weight, strips[0]),
+        sizes,
         _map(out),
         of_parameters.data_ptr(),
         tuple(x.shape),
         *_workers(),
     )
-    return Gradients(result if out is result else result.copy_(out), *_unpacked(of_parameters, weight, bias, strips))
+    of_square, of_bias, *of_strips = _unpacked(of_parameters, _in_order(weight, bias, strips))
+    of_x = result if out is result else result.copy_(out)
+    return of_x, of_square, of_bias, of_strips[::4], of_strips[1::4], of_strips[2::4], of_strips[3::4]
 
 
-def _takes(x: Tensor, rows: Sequence[Tensor]) -> bool:
-    return x.dtype != torch.float64 and x.numel() > 0 and len(rows) <= _MOST_STRIPS
+def _takes(x: Tensor, sizes: Sequence[int]) -> bool:
+    assert extension is not None
+    fits = len(sizes) <= extension.most_strips + 1 and max(sizes) <= extension.longest_kernel
+    return fits and x.dtype != torch.float64 and x.numel() > 0
 
 
 def _dense(tensor: Tensor) -> Tensor:
     """In float32, channels or columns side by side."""
     exact = tensor.float()
-    return exact if 1 in (exact.stride(1), exact.stride(3)) else exact.contiguous()
+    return exact if _side_by_side(exact) else exact.contiguous()
 
 
 def _room(result: Tensor) -> Tensor:
     """Where the kernel writes: the result if it can."""
-    direct = result.dtype == torch.float32 and 1 in (result.stride(1), result.stride(3))
+    direct = result.dtype == torch.float32 and _side_by_side(result)
     return result if direct else torch.empty(result.shape, dtype=torch.float32)
+
+
+def _side_by_side(tensor: Tensor) -> bool:
+    return 1 in _strides(tensor)[1::2]
+
+
+def _strides(tensor: Tensor) -> tuple[int, ...]:
+    """Those of a dimension of 1 may be any number; here they are 1."""
+    return tuple(1 if size == 1 else stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
 
 
 def _in_order(weight: Tensor, bias: Tensor, strips: Sequence[Sequence[Tensor]]) -> list[Tensor]:
@@ -71,15 +85,13 @@ def _in_order(weight: Tensor, bias: Tensor, strips: Sequence[Sequence[Tensor]]) 
 
 def _packed(weight: Tensor, bias: Tensor, strips: Sequence[Sequence[Tensor]]) -> Tensor:
     """All parameters of a channel side by side, in float32."""
-    return torch.cat([part.reshape(len(bias), -1) for part in _in_order(weight, bias, strips)], 1).float()
+    return torch.cat([part.reshape(len(bias), -1).float() for part in _in_order(weight, bias, strips)], 1)
 
 
-def _unpacked(packed: Tensor, weight: Tensor, bias: Tensor, strips: Sequence[Sequence[Tensor]]) -> list[object]:
+def _unpacked(packed: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     """The columns of ``packed`` in the layouts of the parameters."""
-    parameters = _in_order(weight, bias, strips)
-    columns = packed.split([part.numel() // len(bias) for part in parameters], 1)
-    parts = [torch.empty_like(p).copy_(c.view(p.shape)) for p, c in zip(parameters, columns, strict=True)]
-    return [*parts[:2], *(parts[2 + i :: 4] for i in range(4))]
+    columns = packed.tensor_split(list(accumulate(part[0].numel() for part in parameters[:-1])), 1)
+    return [torch.empty_like(p).copy_(c.view(p.shape)) for p, c in zip(parameters, columns, strict=True)]
 
 
 def _sizes(weight: Tensor, rows: Sequence[Tensor]) -> list[int]:
@@ -87,7 +99,7 @@ def _sizes(weight: Tensor, rows: Sequence[Tensor]) -> list[int]:
 
 
 def _map(tensor: Tensor) -> tuple[int, tuple[int, ...]]:
-    return tensor.data_ptr(), tensor.stride()
+    return tensor.data_ptr(), _strides(tensor)
 
 
 def _workers() -> tuple[int, int]:

@@ -7,26 +7,26 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from dislayers._runtime import check
 from dislayers._runtime.backend import Implementation
 from dislayers._runtime.library import left_to_compiler, register
 from dislayers._runtime.native import missing_kernel
 from dislayers.multiscale_conv_attention import native, reference
-from dislayers.multiscale_conv_attention.reference import Gradients
 
 _NAME = "dislayers::multiscale_depthwise"
 _STRIPS = "Tensor[] rows, Tensor[] row_biases, Tensor[] columns, Tensor[] column_biases"
 _ARGUMENTS = f"Tensor x, Tensor weight, Tensor bias, {_STRIPS}"
+_GRADIENTS = "(Tensor, Tensor, Tensor, Tensor[], Tensor[], Tensor[], Tensor[])"
 
 
 def _fake_forward(x: Tensor, *_: object) -> Tensor:
     return torch.empty_like(x)
 
 
-def _fake_backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor, *strips: Sequence[Tensor]) -> Gradients:
-    single = (torch.empty_like(part) for part in (x, weight, bias))
-    return Gradients(*single, *([torch.empty_like(part) for part in parts] for parts in strips))
+def _fake_backward(gradient: Tensor, *arguments: Any) -> tuple[Any, ...]:
+    return tree_map(torch.empty_like, arguments)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -42,7 +42,7 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
 
 
 _differentiate = register(
-    f"{_NAME}_backward(Tensor gradient, {_ARGUMENTS}) -> (Tensor, Tensor, Tensor, Tensor[], Tensor[], Tensor[], Tensor[])",
+    f"{_NAME}_backward(Tensor gradient, {_ARGUMENTS}) -> {_GRADIENTS}",
     reference.backward,
     _fake_backward,
     kernels=[Implementation("native", native.backward, missing_kernel("multiscale_depthwise_backward"))],

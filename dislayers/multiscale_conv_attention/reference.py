@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-class Gradients(NamedTuple):
-    """Those of the arguments of :func:`multiscale_depthwise`, in their order."""
-
-    x: Tensor
-    weight: Tensor
-    bias: Tensor
-    rows: list[Tensor]
-    row_biases: list[Tensor]
-    columns: list[Tensor]
-    column_biases: list[Tensor]
+Gradients = tuple[Tensor, Tensor, Tensor, list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
+"""Those of the arguments of :func:`multiscale_depthwise`, in their order."""
 
 
 def multiscale_depthwise(
@@ -54,34 +45,30 @@ def backward(
     incoming, image, square = _exact(gradient, x), _exact(x, x), _exact(weight, x)
     a = _convolve(image, square, _exact(bias, x))
     of_a, of_strips = incoming, []
-    for strip in zip(rows, row_biases, columns, strict=True):
-        row, row_bias, column = (_exact(part, x) for part in strip)
+    for strip in zip(rows, row_biases, columns, column_biases, strict=True):
+        row, row_bias, column, _ = (_exact(part, x) for part in strip)
         of_row, *of_column = _differentiate(incoming, _convolve(a, row, row_bias), column)
-        through, *of_row_parameters = _differentiate(of_row, a, row)
+        through, *of_parameters = _differentiate(of_row, a, row)
         of_a = of_a + through
-        of_strips.append((*of_row_parameters, *of_column))
+        of_strips += [_like(g, part) for g, part in zip([*of_parameters, *of_column], strip, strict=True)]
     of_x, of_weight, of_bias = _differentiate(of_a, image, square)
-    parameters = zip(rows, row_biases, columns, column_biases, strict=True)
-    of_parameters = [[_like(g, p) for g, p in zip(*pair, strict=True)] for pair in zip(of_strips, parameters)]
-    return Gradients(
-        _like(of_x, x),
-        _like(of_weight, weight),
-        _like(of_bias, bias),
-        *([strip[i] for strip in of_parameters] for i in range(4)),
-    )
+    single = _like(of_x, x), _like(of_weight, weight), _like(of_bias, bias)
+    return *single, of_strips[::4], of_strips[1::4], of_strips[2::4], of_strips[3::4]
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """A depthwise convolution that keeps the size."""
-    return F.conv2d(x, weight, bias, padding=_padding(weight), groups=len(weight))
+    with torch.autocast(x.device.type, enabled=False):
+        return F.conv2d(x, weight, bias, padding=_padding(weight), groups=len(weight))
 
 
 def _differentiate(gradient: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What the input, the weight and the bias of :func:`_convolve` get."""
-    result: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
-        gradient, x, weight, [len(weight)], [1, 1], _padding(weight), [1, 1], False, [0, 0], len(weight), [True] * 3
+    padding, count = _padding(weight), len(weight)
+    of_x, of_weight, _ = torch.ops.aten.convolution_backward(
+        gradient, x, weight, [count], [1, 1], padding, [1, 1], False, [0, 0], count, [True, True, False]
     )
-    return result
+    return of_x, of_weight, gradient.sum((0, 2, 3))  # of channels_last, PyTorch would add the bias up with 4 digits
 
 
 def _padding(weight: Tensor) -> list[int]:
