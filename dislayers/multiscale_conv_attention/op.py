@@ -143,5 +143,4 @@ def _odd_size(name: str, kernel: Tensor) -> tuple[int, ...]:
 def _check_parameter(name: str, parameter: Tensor, x: Tensor, shape: Sequence[int]) -> None:
     check.floating(name, parameter)
     check.shaped(name, parameter, shape)
-    if parameter.device != x.device:
-        raise ValueError(f"{name} must be on the device of x, got {parameter.device} for {x.device}")
+    check.beside(name, parameter, "x", x)
