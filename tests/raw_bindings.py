@@ -221,7 +221,7 @@ def click_maps(m: Memory) -> Arguments:
 
 def _map(m: Memory, size: tuple[int, ...], output: bool = False) -> tuple[int, tuple[int, ...]]:
     """Channels or columns side by side, rows apart or not."""
-    batch, channels, height, width = size
+    _, channels, height, width = size
     last, apart = m.coin(), m.random.choice([0, 3])
     column = channels + apart if last else 1
     row = width * column + apart

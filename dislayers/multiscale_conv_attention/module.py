@@ -47,7 +47,7 @@ class MultiScaleConvAttention(nn.Module):
         return gate * x
 
 
-def _parameters(convolutions: Iterable[nn.Module]) -> tuple[list[Tensor], list[Tensor]]:
+def _parameters(convolutions: Iterable[nn.Module]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Their weights and their biases."""
     weights, biases = ([conv.get_parameter(name) for conv in convolutions] for name in ("weight", "bias"))
     return weights, biases

@@ -26,7 +26,8 @@ def _fake_forward(x: Tensor, *_: object) -> Tensor:
 
 
 def _fake_backward(gradient: Tensor, *arguments: Any) -> tuple[Any, ...]:
-    return tree_map(torch.empty_like, arguments)
+    gradients: tuple[Any, ...] = tree_map(torch.empty_like, arguments)
+    return gradients
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -68,7 +68,7 @@ test_multiscale_depthwise = check_op(
             (
                 without(2, torch.ones(2, device="meta")),
                 ValueError,
-                r"bias must be on the device of x, cpu, got .* on meta",
+                r"bias must be on the device of x, cpu, got",
             ),
             (without(3, torch.ones(2, 1, 1, 5)), TypeError, r"rows must be a list or tuple of tensors, got Tensor"),
             (without(3, [torch.ones(2, 1, 1, 4)]), ValueError, r"rows\[0\] must have .* an odd size"),
