@@ -11,6 +11,7 @@
 #include "human_correction_effort.h"
 #include "morphology.h"
 #include "multiscale_conv_attention.h"
+#include "patch_threshold.h"
 #include "pixel_loss.h"
 #include "skeletonize.h"
 #include "weighted_f_measure.h"
@@ -31,6 +32,8 @@ void joint_histogram_cpu(const JointCounting& task, int64_t threads, int instruc
 void moments_cpu(const Summation& task, int64_t threads, int instruction_set);
 
 void click_maps_cpu(const ClickMaps& task, int64_t threads, int instruction_set);
+
+void patch_threshold_cpu(const PatchThresholds& task, int64_t threads, int instruction_set);
 
 // How many corners the polygons have together.
 int64_t approximate_polygons_cpu(const Curves& curves, Tolerance tolerance, bool closed);

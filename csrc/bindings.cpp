@@ -306,6 +306,23 @@ PYBIND11_MODULE(_C, module) {
         "points"_a, "count"_a, "maps"_a, "size"_a, "encoding"_a, "radius"_a, "squared_reach"_a, "threads"_a,
         "instruction_set"_a);
     module.def(
+        "patch_threshold_cpu",
+        [](uintptr_t probability, int64_t bytes_of_a_value, Strides probability_strides, uintptr_t mask,
+           Strides mask_strides, uintptr_t threshold, uintptr_t iou, uintptr_t out, Size size, int64_t patch_size,
+           bool nearest_half, bool both_classes, bool literal, int64_t threads, int instruction_set) {
+            const auto [batch, height, width] = checked(size);
+            expect(patch_size > 0 && height % patch_size == 0 && width % patch_size == 0,
+                   "patch_size must divide the height and width");
+            const PatchThresholds task = {predictions(probability, bytes_of_a_value, probability_strides),
+                                          masks(mask, mask_strides), required<float>(threshold), required<float>(iou),
+                                          required<uint8_t>(out), batch, height, width, patch_size, nearest_half,
+                                          both_classes, literal};
+            run(patch_threshold_cpu, task, threads, instruction_set);
+        },
+        "probability"_a, "bytes_of_a_value"_a, "probability_strides"_a, "mask"_a, "mask_strides"_a, "threshold"_a,
+        "iou"_a, "out"_a, "size"_a, "patch_size"_a, "nearest_half"_a, "both_classes"_a, "literal"_a, "threads"_a,
+        "instruction_set"_a);
+    module.def(
         "laplacian_boundary_cpu",
         [](uintptr_t values, Strides value_strides, uintptr_t target, int64_t bytes_of_a_target, Strides target_strides,
            Size size, bool logits, bool absolute, bool cross, uintptr_t losses, int64_t threads, int instruction_set) {

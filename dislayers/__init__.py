@@ -11,6 +11,7 @@ from dislayers.moments import moments
 from dislayers.morphology import dilate, erode
 from dislayers.nmf import nmf
 from dislayers.multiscale_conv_attention import MultiScaleConvAttention, multiscale_depthwise
+from dislayers.patch_threshold import PatchThreshold, patch_threshold
 from dislayers.rsu import RSU, DilatedRSU
 from dislayers.skeletonize import skeletonize
 from dislayers.upsample import upsample
@@ -22,6 +23,7 @@ __all__ = [
     "DilatedRSU",
     "Hamburger",
     "MultiScaleConvAttention",
+    "PatchThreshold",
     "approximate_polygon",
     "approximate_polygons",
     "click_maps",
@@ -35,6 +37,7 @@ __all__ = [
     "moments",
     "nmf",
     "multiscale_depthwise",
+    "patch_threshold",
     "skeletonize",
     "upsample",
     "upsample_concat",

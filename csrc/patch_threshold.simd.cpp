@@ -1,0 +1,73 @@
+// Codes of the pixels of a patch, how often each occurs, and the patch above a threshold. Codes wait in the output.
+#include "patch_threshold.h"
+
+#include <string.h>
+
+#include "instruction_set.h"
+
+namespace dislayers {
+namespace DISLAYERS_INSTRUCTION_SET {
+namespace {
+
+// Counts of a code, several: pixels of one code in a row would wait for each other.
+constexpr int ways = 8;
+using Ways = CodeCounts[ways];
+
+uint8_t* codes_of(const PatchThresholds& task, const Patch& patch, int64_t row) {
+    return task.mask + (patch.image * task.height + patch.top + row) * task.width + patch.left;
+}
+
+// `Lane` is an integer of the size of a value, so that both fill equally many vectors.
+template <typename Lane, typename Value>
+void encode_row(const Value* values, const uint8_t* truths, int64_t count, const Value* all, uint8_t* codes) {
+    Value levels[Levels::count];
+    memcpy(levels, all, sizeof levels);
+    for (int64_t i = 0; i < count; ++i) {
+        Lane exceeded = 0;
+        for (int k = 0; k < Levels::count; ++k) exceeded = static_cast<Lane>(exceeded + (values[i] > levels[k]));
+        codes[i] = static_cast<uint8_t>(2 * exceeded + (truths[i] != 0));
+    }
+}
+
+void count_row(const uint8_t* codes, int64_t count, Ways& counts) {
+    const int64_t whole = count / ways * ways;
+    for (int64_t i = 0; i < whole; i += ways)
+        for (int way = 0; way < ways; ++way) ++counts[way].of[codes[i + way]];
+    for (int64_t i = whole; i < count; ++i) ++counts[i - whole].of[codes[i]];
+}
+
+template <typename Lane, typename Value>
+void encode(const PatchThresholds& task, const Patch& patch, const Value* levels, Ways& counts) {
+    for (int64_t row = 0; row < task.side; ++row) {
+        const Value* values = row_of<Value>(task.probability, patch.image, patch.top + row) + patch.left;
+        const uint8_t* truths = row_of(task.truth, patch.image, patch.top + row) + patch.left;
+        encode_row<Lane>(values, truths, task.side, levels, codes_of(task, patch, row));
+        count_row(codes_of(task, patch, row), task.side, counts);
+    }
+}
+
+}  // namespace
+
+// The codes of a patch go into the mask.
+void encode_patch(const PatchThresholds& task, const Patch& patch, const Levels& levels, CodeCounts& total) {
+    Ways counts = {};
+    switch (task.probability.values) {
+        case Values::uint8: encode<uint8_t>(task, patch, levels.of_uint8, counts); break;
+        case Values::float32: encode<int32_t>(task, patch, levels.of_float32, counts); break;
+        case Values::float64: encode<int64_t>(task, patch, levels.of_float64, counts); break;
+    }
+    total = {};
+    for (const CodeCounts& way : counts)
+        for (int code = 0; code < CodeCounts::codes; ++code) total.of[code] += way.of[code];
+}
+
+// Codes in the mask become whether they are at least `least`.
+void decode_patch(const PatchThresholds& task, const Patch& patch, uint8_t least) {
+    for (int64_t row = 0; row < task.side; ++row) {
+        uint8_t* codes = codes_of(task, patch, row);
+        for (int64_t i = 0; i < task.side; ++i) codes[i] = codes[i] >= least;
+    }
+}
+
+}  // namespace DISLAYERS_INSTRUCTION_SET
+}  // namespace dislayers
