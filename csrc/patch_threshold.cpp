@@ -8,7 +8,8 @@
 
 namespace dislayers {
 
-VARIANTS(encode_patch, const PatchThresholds& task, const Patch& patch, const Levels& levels, CodeCounts& total)
+VARIANTS(encode_patches, const PatchThresholds& task, int64_t image, int64_t top, const Levels& levels)
+VARIANTS(count_codes, const PatchThresholds& task, const Patch& patch, CodeCounts& total)
 VARIANTS(decode_patch, const PatchThresholds& task, const Patch& patch, uint8_t least)
 
 namespace {
@@ -70,17 +71,20 @@ void patch_threshold_cpu(const PatchThresholds& task, int64_t threads, int instr
     const int64_t rows = task.height / task.side, columns = task.width / task.side;
     const int64_t useful = std::clamp(task.batch * task.height * task.width / pixels_for_a_thread, int64_t(1), threads);
     for_each_task(task.batch * rows, useful, [&](int64_t, const auto& next) {
-        for (int64_t row = next(); row >= 0; row = next())
+        for (int64_t row = next(); row >= 0; row = next()) {
+            const int64_t image = row / rows, top = row % rows * task.side;
+            encode_patches_variants[instruction_set](task, image, top, levels);
             for (int64_t column = 0; column < columns; ++column) {
-                const Patch patch = {row / rows, row % rows * task.side, column * task.side};
+                const Patch patch = {image, top, column * task.side};
                 CodeCounts total;
-                encode_patch_variants[instruction_set](task, patch, levels, total);
+                count_codes_variants[instruction_set](task, patch, total);
                 const Choice best = choose(total, task.both_classes, task.nearest_half);
                 const int k = best.k - task.literal;
                 decode_patch_variants[instruction_set](task, patch, static_cast<uint8_t>(2 * (k + 1)));
                 task.threshold[row * columns + column] = static_cast<float>(level(k));
                 task.iou[row * columns + column] = static_cast<float>(best.score);
             }
+        }
     });
 }
 

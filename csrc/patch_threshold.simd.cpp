@@ -1,4 +1,5 @@
-// Codes of the pixels of a patch, how often each occurs, and the patch above a threshold. Codes wait in the output.
+// Codes of all pixels of a row of patches, how often each occurs in a patch, and the patch above a threshold. Codes wait
+// in the output.
 #include "patch_threshold.h"
 
 #include <string.h>
@@ -24,6 +25,7 @@ void encode_row(const Value* values, const uint8_t* truths, int64_t count, const
     memcpy(levels, all, sizeof levels);
     for (int64_t i = 0; i < count; ++i) {
         Lane exceeded = 0;
+#pragma GCC unroll 20
         for (int k = 0; k < Levels::count; ++k) exceeded = static_cast<Lane>(exceeded + (values[i] > levels[k]));
         codes[i] = static_cast<uint8_t>(2 * exceeded + (truths[i] != 0));
     }
@@ -37,25 +39,26 @@ void count_row(const uint8_t* codes, int64_t count, Ways& counts) {
 }
 
 template <typename Lane, typename Value>
-void encode(const PatchThresholds& task, const Patch& patch, const Value* levels, Ways& counts) {
-    for (int64_t row = 0; row < task.side; ++row) {
-        const Value* values = row_of<Value>(task.probability, patch.image, patch.top + row) + patch.left;
-        const uint8_t* truths = row_of(task.truth, patch.image, patch.top + row) + patch.left;
-        encode_row<Lane>(values, truths, task.side, levels, codes_of(task, patch, row));
-        count_row(codes_of(task, patch, row), task.side, counts);
-    }
+void encode(const PatchThresholds& task, int64_t image, int64_t top, const Value* levels) {
+    for (int64_t row = top; row < top + task.side; ++row)
+        encode_row<Lane>(row_of<Value>(task.probability, image, row), row_of(task.truth, image, row), task.width,
+                         levels, task.mask + (image * task.height + row) * task.width);
 }
 
 }  // namespace
 
-// The codes of a patch go into the mask.
-void encode_patch(const PatchThresholds& task, const Patch& patch, const Levels& levels, CodeCounts& total) {
-    Ways counts = {};
+// The codes of the patches whose first row is `top` go into the mask.
+void encode_patches(const PatchThresholds& task, int64_t image, int64_t top, const Levels& levels) {
     switch (task.probability.values) {
-        case Values::uint8: encode<uint8_t>(task, patch, levels.of_uint8, counts); break;
-        case Values::float32: encode<int32_t>(task, patch, levels.of_float32, counts); break;
-        case Values::float64: encode<int64_t>(task, patch, levels.of_float64, counts); break;
+        case Values::uint8: return encode<uint8_t>(task, image, top, levels.of_uint8);
+        case Values::float32: return encode<int32_t>(task, image, top, levels.of_float32);
+        case Values::float64: return encode<int64_t>(task, image, top, levels.of_float64);
     }
+}
+
+void count_codes(const PatchThresholds& task, const Patch& patch, CodeCounts& total) {
+    Ways counts = {};
+    for (int64_t row = 0; row < task.side; ++row) count_row(codes_of(task, patch, row), task.side, counts);
     total = {};
     for (const CodeCounts& way : counts)
         for (int code = 0; code < CodeCounts::codes; ++code) total.of[code] += way.of[code];
