@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.utils.benchmark import Timer
 
-from dislayers import click_maps
+from dislayers import click_maps, patch_threshold
 from dislayers._runtime.launch import Blocks, architecture
 from dislayers.click_maps import kernel as click_maps_kernel
+from dislayers.patch_threshold import kernel as patch_threshold_kernel
 from dislosses import (
     bce_iou_loss,
     bce_loss,
@@ -71,6 +72,13 @@ def click_maps_step(side: int, device: torch.device) -> Callable[[], object]:
     return lambda: click_maps(points, (side, side), 260, "distance")
 
 
+def patch_threshold_step(side: int, device: torch.device) -> Callable[[], object]:
+    """All patches of a map; blocks go by the pixels of a patch, so another ``patch_size`` tunes another row."""
+    probability = torch.rand(1, 1, side, side, device=device)
+    mask = probability > 0.5
+    return lambda: patch_threshold(probability, mask, patch_size=64)
+
+
 STEPS = {
     "bce": (pixel_loss, step_of(bce_loss)),
     "iou": (pixel_loss, step_of(iou_loss)),
@@ -81,6 +89,7 @@ STEPS = {
     "deep_supervision": (deep_supervision, deep_supervision_step),
     "feature_sync": (feature_sync, feature_sync_step),
     "click_maps": (click_maps_kernel, click_maps_step),
+    "patch_threshold": (patch_threshold_kernel, patch_threshold_step),
 }
 
 

@@ -99,6 +99,15 @@ def joint_histogram(m: Memory) -> Arguments:
     return {**images, "counts": m.room(16 * bins * m.size[0]), "size": m.size, "bins": bins, **m.workers()}
 
 
+def patch_threshold(m: Memory) -> Arguments:
+    value, sides = m.random.choice([1, 4, 8]), math.gcd(*m.size[1:])
+    side = m.random.choice([n for n in range(1, sides + 1) if sides % n == 0])
+    images = {**m.images("probability", value), "bytes_of_a_value": value, **m.images("mask")}
+    of_patches = {name: m.room(4 * m.pixels // side**2) for name in ("threshold", "iou")}
+    options = {name: m.coin() for name in ("nearest_half", "both_classes", "literal")}
+    return {**images, **of_patches, "out": m.room(m.pixels), "size": m.size, "patch_size": side, **options, **m.workers()}
+
+
 def moments(m: Memory) -> Arguments:
     return {**m.images("mask"), "sums": m.room(24 * m.size[0]), "size": m.size, **m.workers()}
 
@@ -256,7 +265,8 @@ BINDINGS = (
     *(dilate, skeletonize, connected_components, joint_histogram, moments, distance_transform, contours),
     *(approximate_polygons, human_correction_effort, weighted_f_measure),
     *(laplacian_boundary, laplacian_boundary_backward, pixel_loss, pixel_loss_backward),
-    *(deep_supervision, deep_supervision_backward, click_maps, multiscale_depthwise, multiscale_depthwise_backward),
+    *(deep_supervision, deep_supervision_backward, click_maps, patch_threshold),
+    *(multiscale_depthwise, multiscale_depthwise_backward),
 )
 
 NO_INTEGERS = (None, "1", 1.5, 2**64)
@@ -306,6 +316,10 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "maps": (0, -1, *NO_INTEGERS),
     "encoding": (None, 1, "", "Disk", "disk\0"),
     **dict.fromkeys(("radius", "squared_reach"), (None, "1")),
+    **dict.fromkeys(("probability", "threshold", "iou"), (0, -1, *NO_INTEGERS)),
+    "probability_strides": (1, (1,), (1, 1.5)),
+    "patch_size": (0, -1, MOST, *NO_INTEGERS),
+    **dict.fromkeys(("nearest_half", "both_classes", "literal"), ("yes",)),
 }
 
 
