@@ -105,7 +105,15 @@ def patch_threshold(m: Memory) -> Arguments:
     images = {**m.images("probability", value), "bytes_of_a_value": value, **m.images("mask")}
     of_patches = {name: m.room(4 * m.pixels // side**2) for name in ("threshold", "iou")}
     options = {name: m.coin() for name in ("nearest_half", "both_classes", "literal")}
-    return {**images, **of_patches, "out": m.room(m.pixels), "size": m.size, "patch_size": side, **options, **m.workers()}
+    return {
+        **images,
+        **of_patches,
+        "out": m.room(m.pixels),
+        "size": m.size,
+        "patch_size": side,
+        **options,
+        **m.workers(),
+    }
 
 
 def moments(m: Memory) -> Arguments:

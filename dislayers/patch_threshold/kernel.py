@@ -24,7 +24,7 @@ BLOCKS: BlockTable = {
 
 @cache
 def levels(dtype: torch.dtype) -> tuple[float, ...]:
-    """k / STEPS rounded down to a dtype, for k from 0 on: its values exceed the one exactly where they exceed the other.
+    """k / STEPS, from k = 0 on, rounded down to a dtype: its values exceed the one just where they exceed the other.
 
     Those of uint8 are integers, not yet divided by 255; half precision has those of float32, which holds its values.
     """
@@ -66,7 +66,7 @@ def _share(part, whole):
 
 @triton.jit
 def _choose(counts, NEAREST_HALF: tl.constexpr, BOTH_CLASSES: tl.constexpr, STEPS: tl.constexpr):
-    """The best k - 1 and its score, from the pixels (64,) of each number of exceeded levels, of both classes in turn."""
+    """The best k - 1 and its score, from how many pixels exceed so many levels: (64,), both classes in turn."""
     background, foreground = tl.split(tl.reshape(counts, (32, 2)))
     rejected, missed = tl.cumsum(background, 0), tl.cumsum(foreground, 0)
     positive, pixels = tl.sum(foreground, 0), tl.sum(counts, 0)
@@ -76,10 +76,7 @@ def _choose(counts, NEAREST_HALF: tl.constexpr, BOTH_CLASSES: tl.constexpr, STEP
     index = tl.arange(0, 32)
     scores = tl.where(index < STEPS - 1, scores, -1.0)
     score = tl.max(scores, 0)
-    if NEAREST_HALF:
-        order = tl.abs(2 * (index + 1) - STEPS) * 32 + index
-    else:
-        order = index
+    order = tl.abs(2 * (index + 1) - STEPS) * 32 + index if NEAREST_HALF else index
     first = tl.min(tl.where(scores == score, order, 1 << 30), 0)
     return tl.sum(tl.where(order == first, index, 0), 0), score
 
