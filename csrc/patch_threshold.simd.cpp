@@ -1,5 +1,10 @@
 // Codes of all pixels of a row of patches, how often each occurs in a patch, and the patch above a threshold. Codes wait
 // in the output.
+#if defined(__GNUC__) && !defined(__clang__)
+// Where GCC 12 makes a vector of one pixel's comparisons it adds them up as -1, not 1; vectors of pixels are right.
+#pragma GCC optimize("no-tree-slp-vectorize")
+#endif
+
 #include "patch_threshold.h"
 
 #include <string.h>

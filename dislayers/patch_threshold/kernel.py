@@ -178,7 +178,7 @@ def _constants(
 def _variant(dtype: torch.dtype, type_: str, patch_size: int, budget: float) -> AheadOfTime:
     types = {"probability_ptr": f"*{type_}", "mask_ptr": "*u8", "out_ptr": "*u8"}
     types |= {"threshold_ptr": "*fp32", "iou_ptr": "*fp32"}
-    blocks = blocks_for(BLOCKS, torch.device("meta"), patch_size**2)
+    blocks = blocks_for({"default": BLOCKS["default"]}, torch.device("meta"), patch_size**2)
     constants = _constants(dtype, patch_size, "first", "both", False, blocks)
     arguments = [name for name in _patch_threshold_forward.arg_names if name not in constants]
     return AheadOfTime(
@@ -194,9 +194,9 @@ def _variant(dtype: torch.dtype, type_: str, patch_size: int, budget: float) -> 
 
 
 AHEAD_OF_TIME = [
-    _variant(torch.float32, "fp32", 64, 200),
-    _variant(torch.bfloat16, "bf16", 64, 200),
-    _variant(torch.uint8, "u8", 64, 200),
-    _variant(torch.float32, "fp32", 16, 400),
+    _variant(torch.float32, "fp32", 64, 94),
+    _variant(torch.bfloat16, "bf16", 64, 96),
+    _variant(torch.uint8, "u8", 64, 97),
+    _variant(torch.float32, "fp32", 16, 168),
     _variant(torch.float32, "fp32", 512, math.inf),
 ]

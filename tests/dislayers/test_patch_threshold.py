@@ -202,15 +202,16 @@ def native_or_reference(p: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor,
 
 
 @pytest.mark.skipif(native.extension is None, reason="the extension is not there")
-def test_every_instruction_set_gives_the_same() -> None:
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
+def test_every_instruction_set_gives_the_same(dtype: torch.dtype) -> None:
     assert native.extension is not None
     for seed, side in enumerate([1, 7, 16, 70]):
-        p, y = random_pair((side, 3 * side), torch.float32, torch.Generator().manual_seed(seed))
+        p, y = random_pair((side, 3 * side), dtype, torch.Generator().manual_seed(seed))
         expected = reference.patch_threshold(p, y, side, "first", "both", False)
         for index in range(len(native.extension.instruction_sets())):
             outputs = [torch.empty_like(x) for x in expected]
             native.extension.patch_threshold_cpu(
-                p.data_ptr(), 4, (0, 3 * side), y.data_ptr(), (0, 3 * side), *(x.data_ptr() for x in outputs),
-                (1, side, 3 * side), side, False, True, False, 1, index,
+                p.data_ptr(), p.element_size(), (0, 3 * side), y.data_ptr(), (0, 3 * side),
+                *(x.data_ptr() for x in outputs), (1, side, 3 * side), side, False, True, False, 1, index,
             )  # fmt: skip
             assert all(torch.equal(a, b) for a, b in zip(outputs, expected, strict=True))
