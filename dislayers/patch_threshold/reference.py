@@ -26,7 +26,8 @@ def patch_threshold(
     best = torch.tensor(candidates, device=scores.device)[scores.argmax(-1)]
     threshold = (best - int(literal)).double() / STEPS
     found = patches > threshold[..., None, None]
-    return threshold.float(), scores.amax(-1).float(), found.transpose(-2, -3).reshape(probability.shape)
+    joined = found.transpose(-2, -3).reshape(probability.shape).contiguous()
+    return threshold.float(), scores.amax(-1).float(), joined
 
 
 def _cut(planes: Tensor, patch_size: int) -> Tensor:
