@@ -9,8 +9,8 @@ from dislayers.hamburger import Hamburger
 from dislayers.joint_histogram import joint_histogram
 from dislayers.moments import moments
 from dislayers.morphology import dilate, erode
-from dislayers.nmf import nmf
 from dislayers.multiscale_conv_attention import MultiScaleConvAttention, multiscale_depthwise
+from dislayers.nmf import nmf
 from dislayers.patch_threshold import PatchThreshold, patch_threshold
 from dislayers.rsu import RSU, DilatedRSU
 from dislayers.skeletonize import skeletonize
@@ -35,8 +35,8 @@ __all__ = [
     "erode",
     "joint_histogram",
     "moments",
-    "nmf",
     "multiscale_depthwise",
+    "nmf",
     "patch_threshold",
     "skeletonize",
     "upsample",
