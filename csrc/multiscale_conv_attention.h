@@ -1,15 +1,9 @@
 // The depthwise part of multi-scale convolutional attention: s = a + sum_i column_i(row_i(a)) with a = conv(x).
 #pragma once
 
-#include <cstdint>
+#include "feature_map.h"
 
 namespace dislayers {
-
-// (batch, channels, height, width) in float32; its channels or its columns lie side by side.
-struct FeatureMap {
-    float* data;
-    int64_t batch_stride, channel_stride, row_stride, column_stride;
-};
 
 // Parameters of a channel: size x size numbers of the square and its bias; then for each strip its row, the bias of
 // that, its column, and the bias of that.

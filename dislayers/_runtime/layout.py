@@ -58,3 +58,29 @@ def same_layout(tensor: Tensor, like: Tensor) -> Tensor:
     if all(a == b or n == 1 for a, b, n in zip(tensor.stride()[1:], like.stride()[1:], like.shape[1:], strict=True)):
         return tensor
     return torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
+
+
+def float32_map(tensor: Tensor) -> Tensor:
+    """A feature map (B, C, H, W) in float32 with its channels or its columns side by side: itself, else a copy."""
+    exact = tensor.float()
+    return exact if _side_by_side(exact) else exact.contiguous()
+
+
+def float32_room(result: Tensor) -> Tensor:
+    """Where a kernel writes a result in float32: the result itself if it can, else room to copy from."""
+    direct = result.dtype == torch.float32 and _side_by_side(result)
+    return result if direct else torch.empty(result.shape, dtype=torch.float32)
+
+
+def address_and_strides(tensor: Tensor) -> tuple[int, tuple[int, ...]]:
+    """A feature map as compiled kernels take it."""
+    return tensor.data_ptr(), _strides(tensor)
+
+
+def _side_by_side(tensor: Tensor) -> bool:
+    return 1 in _strides(tensor)[1::2]
+
+
+def _strides(tensor: Tensor) -> tuple[int, ...]:
+    """Those of a dimension of 1 may be any number; here they are 1."""
+    return tuple(1 if size == 1 else stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))

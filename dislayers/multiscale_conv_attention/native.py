@@ -8,7 +8,8 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from dislayers._runtime.native import best_instruction_set, extension
+from dislayers._runtime.layout import address_and_strides, float32_map, float32_room
+from dislayers._runtime.native import extension, workers
 from dislayers.multiscale_conv_attention import reference
 from dislayers.multiscale_conv_attention.reference import Gradients
 
@@ -19,10 +20,10 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor, *strips: Sequence[Tensor]) 
     sizes = _sizes(weight, strips[0])
     if not _takes(x, sizes):
         return reference.multiscale_depthwise(x, weight, bias, *strips)
-    image, parameters, result = _dense(x), _packed(weight, bias, strips), torch.empty_like(x)
-    out = _room(result)
+    image, parameters, result = float32_map(x), _packed(weight, bias, strips), torch.empty_like(x)
+    out = float32_room(result)
     extension.multiscale_depthwise_cpu(
-        _map(image), parameters.data_ptr(), sizes, _map(out), tuple(x.shape), *_workers()
+        address_and_strides(image), parameters.data_ptr(), sizes, address_and_strides(out), tuple(x.shape), *workers()
     )
     return result if out is result else result.copy_(out)
 
@@ -33,18 +34,18 @@ def backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor, *strips:
     sizes = _sizes(weight, strips[0])
     if not _takes(x, sizes):
         return reference.backward(gradient, x, weight, bias, *strips)
-    incoming, image, parameters = _dense(gradient), _dense(x), _packed(weight, bias, strips)
+    incoming, image, parameters = float32_map(gradient), float32_map(x), _packed(weight, bias, strips)
     result, of_parameters = torch.empty_like(x), torch.empty_like(parameters)
-    out = _room(result)
+    out = float32_room(result)
     extension.multiscale_depthwise_backward_cpu(
-        _map(incoming),
-        _map(image),
+        address_and_strides(incoming),
+        address_and_strides(image),
         parameters.data_ptr(),
         sizes,
-        _map(out),
+        address_and_strides(out),
         of_parameters.data_ptr(),
         tuple(x.shape),
-        *_workers(),
+        *workers(),
     )
     of_square, of_bias, *of_strips = _unpacked(of_parameters, _in_order(weight, bias, strips))
     of_x = result if out is result else result.copy_(out)
@@ -55,27 +56,6 @@ def _takes(x: Tensor, sizes: Sequence[int]) -> bool:
     assert extension is not None
     fits = len(sizes) <= extension.most_strips + 1 and max(sizes) <= extension.longest_kernel
     return fits and x.dtype != torch.float64 and x.numel() > 0
-
-
-def _dense(tensor: Tensor) -> Tensor:
-    """In float32, channels or columns side by side."""
-    exact = tensor.float()
-    return exact if _side_by_side(exact) else exact.contiguous()
-
-
-def _room(result: Tensor) -> Tensor:
-    """Where the kernel writes: the result if it can."""
-    direct = result.dtype == torch.float32 and _side_by_side(result)
-    return result if direct else torch.empty(result.shape, dtype=torch.float32)
-
-
-def _side_by_side(tensor: Tensor) -> bool:
-    return 1 in _strides(tensor)[1::2]
-
-
-def _strides(tensor: Tensor) -> tuple[int, ...]:
-    """Those of a dimension of 1 may be any number; here they are 1."""
-    return tuple(1 if size == 1 else stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
 
 
 def _in_order(weight: Tensor, bias: Tensor, strips: Sequence[Sequence[Tensor]]) -> list[Tensor]:
@@ -96,11 +76,3 @@ def _unpacked(packed: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
 
 def _sizes(weight: Tensor, rows: Sequence[Tensor]) -> list[int]:
     return [weight.shape[-1], *(row.shape[-1] for row in rows)]
-
-
-def _map(tensor: Tensor) -> tuple[int, tuple[int, ...]]:
-    return tensor.data_ptr(), _strides(tensor)
-
-
-def _workers() -> tuple[int, int]:
-    return torch.get_num_threads(), best_instruction_set
