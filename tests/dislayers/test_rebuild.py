@@ -50,13 +50,16 @@ def test_other_tensors_are_kept_as_ever() -> None:
     with rebuilding(rebuildable(x.relu(), recipe)):
         product = x * y
     first, second = torch.autograd.grad(product.sum(), (x, y))
-    assert torch.equal(first, y) and torch.equal(second, x) and recipe.calls == 0
+    assert torch.equal(first, y)
+    assert torch.equal(second, x)
+    assert recipe.calls == 0
 
 
 def test_a_tensor_without_a_recipe_makes_itself() -> None:
     x = torch.randn(3, requires_grad=True)
     made = recipe_of(x)()
-    assert made.data_ptr() == x.data_ptr() and not made.requires_grad
+    assert made.data_ptr() == x.data_ptr()
+    assert not made.requires_grad
 
 
 def test_a_recipe_lives_as_long_as_its_tensor_and_is_not_saved_with_it() -> None:
