@@ -66,7 +66,7 @@ test_patch_threshold = check_op(
         overload=torch.ops.dislayers.patch_threshold.default,
         make_inputs=lambda shape, *of: ((*random_pair(shape, *of), 4, "first", "both", False), {}),
         dtypes=(torch.uint8, torch.float32, torch.bfloat16, torch.float64),
-        shapes=((1, 2, 8, 8), (1, 2, 12, 8), (1, 1, 4, 4), (0, 1, 8, 8), (1, 1, 0, 4)),
+        shapes=((1, 2, 8, 12), (1, 2, 12, 8), (1, 1, 4, 4), (0, 1, 8, 8), (1, 1, 0, 4)),
         like_first=False,
         errors=[
             (lambda: patch_threshold(ones > 0, ones, 2), TypeError, "probability must be a uint8 or floating.*bool"),
