@@ -5,6 +5,7 @@ from dislayers.connected_components import component_sizes, connected_components
 from dislayers.contours import approximate_polygon, approximate_polygons, contours
 from dislayers.conv_norm_act import ConvNormAct
 from dislayers.distance_transform import distance_transform
+from dislayers.fold_batch_norm import fold_batch_norm
 from dislayers.hamburger import Hamburger
 from dislayers.joint_histogram import joint_histogram
 from dislayers.moments import moments
@@ -33,6 +34,7 @@ __all__ = [
     "dilate",
     "distance_transform",
     "erode",
+    "fold_batch_norm",
     "joint_histogram",
     "moments",
     "multiscale_depthwise",
