@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -12,9 +13,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dislayers.conv_norm_act import ConvNormAct
 
+Model = TypeVar("Model", bound=nn.Module)
+
 
 @torch.no_grad()
-def fold_batch_norm(model: nn.Module) -> nn.Module:
+def fold_batch_norm(model: Model) -> Model:
     """A copy of model whose convolutions do the work of the batch normalisations that directly follow them.
 
     ``norm(conv(x))`` is conv(x) with weights ``weight * s`` and ``(bias - mean) * s + shift``, where

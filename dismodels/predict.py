@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dislayers import upsample
+from dislayers import fold_batch_norm, upsample
 from dismetrics.files import SUFFIXES, ImageFileError, list_images
 from dismodels.checkpoints import load_model
 from dismodels.data.images import Pixels, read_image, write_mask, write_rgba
 from dismodels.data.transforms import resize_image
+from dismodels.graph import GraphedFunction
 from dismodels.layout import choose_layout
 from dismodels.registry import list_models
 from dismodels.side_outputs import SideOutputModel
@@ -39,10 +41,13 @@ class Predictor:
     """A model that maps a photograph to its mask, at the photograph's own size.
 
     The photograph is resized to a square, the probability map back to the photograph (both bilinearly), stretched to
-    the whole range and truncated to 8 bits.
+    the whole range and truncated to 8 bits. Batch norms are folded into convolutions
+    (:func:`dislayers.fold_batch_norm`), and on CUDA the network runs as one graph (:mod:`dismodels.graph`) from the
+    second batch of a size on.
 
     Args:
-        model: what predicts, on the device where it shall run; put into evaluation mode.
+        model: what predicts, on the device where it shall run; put into evaluation mode. Its weights are copied: make
+            another Predictor after they change.
         size: side of the square in pixels; None takes the size the model was trained at, or else 1024.
         stretch: map each image's lowest probability to 0 and its highest to 255.
 
@@ -57,8 +62,10 @@ class Predictor:
     def __init__(self, model: SideOutputModel, size: int | None = None, stretch: bool = True) -> None:
         if model.in_channels != 3:
             raise ValueError(f"{model.architecture} takes {model.in_channels} channels, a photograph has 3")
-        self.model = model.eval()
-        choose_layout(model, next(model.parameters()).device)
+        self._device = next(model.parameters()).device
+        folded = fold_batch_norm(model.eval())
+        choose_layout(folded, self._device)
+        self._probabilities = GraphedFunction(partial(_probabilities, folded), self._device)
         self.size = size or model.input_size or _DEFAULT_SIZE
         self.stretch = stretch
 
@@ -77,8 +84,7 @@ class Predictor:
         Returns:
             B masks, (H, W) uint8.
         """
-        device = next(self.model.parameters()).device
-        maps = self.model.predict(self.model.normalization(resized.to(device)))
+        maps = self._probabilities(resized.to(self._device))
         return [self._mask(probability, size) for probability, size in zip(maps, sizes, strict=True)]
 
     def _mask(self, probability: Tensor, size: tuple[int, ...]) -> Pixels:
@@ -87,6 +93,10 @@ class Predictor:
         if self.stretch and high > low:
             probability = (probability - low) / (high - low)
         return (probability * 255).to(torch.uint8).cpu().numpy()
+
+
+def _probabilities(model: SideOutputModel, resized: Tensor) -> Tensor:
+    return model.predict(model.normalization(resized))
 
 
 def find_images(given: Sequence[str], output: Path) -> tuple[list[Path], list[str]]:
@@ -167,9 +177,9 @@ def _predict(
     if problems:
         return problems
     try:
-        model = load_model(system, weights).to(_device(device))
+        predictor = Predictor(load_model(system, weights).to(_device(device)), size, stretch)
         output.mkdir(parents=True, exist_ok=True)
-        return _segment_all(Predictor(model, size, stretch), paths, output, batch_size, rgba)
+        return _segment_all(predictor, paths, output, batch_size, rgba)
     except torch.OutOfMemoryError:
         return [f"the GPU has too little memory for {batch_size} images at once; lower --batch-size or --size"]
     except (OSError, ValueError) as error:

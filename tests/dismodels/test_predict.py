@@ -101,6 +101,38 @@ def test_a_batch_gives_the_masks_of_its_images(weights):
         assert np.abs(mask.astype(int) - predictor(image)).max() <= 1
 
 
+def learnt_isnet():
+    """Whose normalisations are not those of a new network."""
+    model = create_model("isnet", width=0.0625)
+    for _ in range(3):
+        model(torch.randn(4, 3, 64, 64))
+    return model.eval()
+
+
+def test_the_prediction_is_the_models_and_the_model_stays_as_it_was():
+    model = learnt_isnet()
+    before = {key: (tensor.clone(), tensor.stride()) for key, tensor in model.state_dict().items()}
+    image = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    mask = Predictor(model, size=64, stretch=False)(image)
+    with torch.inference_mode():
+        expected = model.predict(model.normalization(resize_image(image, 64)[None])) * 255
+    assert np.abs(mask - expected[0, 0].numpy()).max() < 1.001
+    assert model.state_dict().keys() == before.keys()
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[key][0])
+        assert tensor.stride() == before[key][1]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_masks_of_a_cpu():
+    model = learnt_isnet()
+    images = [RNG.integers(0, 256, (50, 70, 3), dtype=np.uint8) for _ in range(4)]
+    expected = [Predictor(model, size=64, stretch=False)(image) for image in images]
+    predictor = Predictor(model.cuda(), size=64, stretch=False)
+    for image, mask in zip(images, expected, strict=True):
+        assert np.abs(predictor(image).astype(int) - mask).max() <= 2
+
+
 def test_files_folders_and_patterns(tmp_path):
     for name in ("a.jpg", "deep/b.PNG", "deep/er/c.jpg", "deep/er/[d].png"):
         photograph(tmp_path / name)
