@@ -16,7 +16,6 @@ from dislayers.conv_norm_act import ConvNormAct
 Model = TypeVar("Model", bound=nn.Module)
 
 
-@torch.no_grad()
 def fold_batch_norm(model: Model) -> Model:
     """A copy of model whose convolutions do the work of the batch normalisations that directly follow them.
 

@@ -61,9 +61,9 @@ def test_pairs_in_a_sequence_are_the_published_formula(bias: bool, affine: bool,
     folded = fold_batch_norm(model)
     norm = model[1]
     scale = (norm.weight if affine else 1) / (norm.running_var + 0.1).sqrt()
-    torch.testing.assert_close(folded[0].weight, conv.weight * scale[:, None, None, None])
+    torch.testing.assert_close(folded[0].weight, conv.weight * scale[:, None, None, None], rtol=1e-12, atol=0)
     shift = ((conv.bias if bias else 0) - norm.running_mean) * scale + (norm.bias if affine else 0)
-    torch.testing.assert_close(folded[0].bias, shift)
+    torch.testing.assert_close(folded[0].bias, shift, rtol=1e-12, atol=1e-12)
     x = torch.randn(2, 4, 7, 8, dtype=torch.float64)
     torch.testing.assert_close(folded(x), model(x))
     assert [type(module) for module in folded] == [nn.Conv2d, nn.Identity, nn.GELU]
