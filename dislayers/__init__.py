@@ -3,7 +3,7 @@
 from dislayers.click_maps import click_maps
 from dislayers.connected_components import component_sizes, connected_components
 from dislayers.contours import approximate_polygon, approximate_polygons, contours
-from dislayers.conv_norm_act import ConvNormAct
+from dislayers.conv_norm_act import ConvNormAct, batch_norm_relu
 from dislayers.distance_transform import distance_transform
 from dislayers.fold_batch_norm import fold_batch_norm
 from dislayers.hamburger import Hamburger
@@ -27,6 +27,7 @@ __all__ = [
     "PatchThreshold",
     "approximate_polygon",
     "approximate_polygons",
+    "batch_norm_relu",
     "click_maps",
     "component_sizes",
     "connected_components",
