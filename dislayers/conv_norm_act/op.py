@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dislayers._runtime import check
+from dislayers._runtime.launch import in_triton
 from dislayers._runtime.library import left_to_compiler, register
 from dislayers.conv_norm_act import reference
 
@@ -75,20 +76,29 @@ _differentiate = register(
     "-> (Tensor d_x, Tensor d_weight, Tensor d_bias, Tensor d_residual)",
     reference.backward,
     _fake_backward,
+    kernels=[
+        in_triton("dislayers.conv_norm_act.kernel.launch_backward"),
+    ],
 )
 _compute = register(
     f"{_NAME}(Tensor x, Tensor weight, Tensor bias, Tensor? residual, float eps, bool pool) "
     "-> (Tensor out, Tensor pooled, Tensor mean, Tensor variance)",
     reference.batch_norm_relu,
     _fake_forward,
+    kernels=[
+        in_triton("dislayers.conv_norm_act.kernel.launch_forward"),
+    ],
     backward=_backward,
     setup_context=_save,
 )
 _normalize = register(
-    "dislayers::normalize_relu(Tensor x, Tensor mean, Tensor variance, Tensor weight, Tensor bias, Tensor? residual, float eps, "
-    "bool pool) -> Tensor",
+    "dislayers::normalize_relu(Tensor x, Tensor mean, Tensor variance, Tensor weight, Tensor bias, Tensor? residual, "
+    "float eps, bool pool) -> Tensor",
     reference.normalize_relu,
     _fake_normalize,
+    kernels=[
+        in_triton("dislayers.conv_norm_act.kernel.launch_normalize"),
+    ],
 )
 
 
