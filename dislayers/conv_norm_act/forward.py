@@ -139,7 +139,7 @@ def normalize(
     if out is not None:
         store(out, place, values, WIDTH, CHANNELS_LAST)
     if pooled is not None:
-        most = values[0].to(tl.float32)
+        most = values[0].to(tl.float32)  # type: ignore[misc]
         for i in tl.static_range(1, 4):
             value = tl.where(there(place, i, WIDTH, CHANNELS_LAST), values[i].to(tl.float32), float("-inf"))
             most = tl.maximum(most, value, propagate_nan=tl.PropagateNan.ALL)
