@@ -1,6 +1,7 @@
 // What the bindings call: one function an op and device.
 #pragma once
 
+#include "batch_norm_relu.h"
 #include "click_maps.h"
 #include "connected_components.h"
 #include "joint_histogram.h"
@@ -53,6 +54,11 @@ void deep_supervision_backward_cpu(const DeepSupervision& task, int64_t threads,
 
 void multiscale_depthwise_cpu(const MultiscaleDepthwise& task, int64_t threads, int instruction_set);
 void multiscale_depthwise_backward_cpu(const MultiscaleDepthwise& task, int64_t threads, int instruction_set);
+
+// With d_residual where residual and d_pooled are there, and without where not; normalize_relu_cpu takes the statistics.
+void batch_norm_relu_cpu(const BatchNormRelu& task, int64_t threads, int instruction_set);
+void normalize_relu_cpu(const BatchNormRelu& task, int64_t threads, int instruction_set);
+void batch_norm_relu_backward_cpu(const BatchNormRelu& task, int64_t threads, int instruction_set);
 
 // Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. The
 // text of the error, or null.

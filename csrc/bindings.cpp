@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -213,6 +214,44 @@ MultiscaleDepthwise multiscale_depthwise(const Map& x, const Map& out, uintptr_t
     task.size = kernel_sizes[0];
     task.strips = kernel_sizes.data() + 1;
     task.strip_count = static_cast<int64_t>(kernel_sizes.size()) - 1;
+    task.batch = batch, task.channels = channels, task.height = height, task.width = width;
+    return task;
+}
+
+// Maps that lack are None, here and in a task without data.
+using OptionalMap = std::optional<Map>;
+
+using MapSize = std::tuple<int64_t, int64_t, int64_t, int64_t>;
+
+Precision precision(const std::string& dtype) {
+    if (dtype == "float32") return Precision::float32;
+    if (dtype == "float16") return Precision::float16;
+    expect(dtype == "bfloat16", "dtype must be float32, float16 or bfloat16");
+    return Precision::bfloat16;
+}
+
+// The address of each map goes to its place in the task; all are in the layout of x.
+BatchNormRelu batch_norm_relu(const std::vector<std::pair<FeatureMap BatchNormRelu::*, OptionalMap>>& maps,
+                              uintptr_t weight, uintptr_t bias, uintptr_t mean, uintptr_t variance, double eps,
+                              MapSize size) {
+    const auto [batch, channels, height, width] = size;
+    expect(batch > 0 && channels > 0, "size must have at least one sample and one channel");
+    expect(batch <= most_pixels && channels <= most_pixels / batch, "size must have at most 2^40 pixels");
+    checked({batch * channels, height, width});
+    expect(eps >= 0, "eps must be at least 0");
+    BatchNormRelu task = {};
+    bool by_channels = true, by_columns = true;
+    for (const auto& [place, map] : maps) {
+        if (!map) continue;
+        task.*place = feature_map(*map);
+        by_channels = by_channels && (task.*place).channel_stride == 1;
+        by_columns = by_columns && (task.*place).column_stride == 1;
+    }
+    expect(by_channels || by_columns, "maps must all have their channels, or all their columns side by side");
+    task.channels_last = by_channels && !(by_columns && width >= channels);
+    task.weight = required<const float>(weight), task.bias = required<const float>(bias);
+    task.mean = required<float>(mean), task.variance = required<float>(variance);
+    task.eps = eps;
     task.batch = batch, task.channels = channels, task.height = height, task.width = width;
     return task;
 }
@@ -487,6 +526,49 @@ PYBIND11_MODULE(_C, module) {
         },
         "gradient"_a, "x"_a, "parameters"_a, "kernel_sizes"_a, "out"_a, "parameter_gradients"_a, "size"_a, "threads"_a,
         "instruction_set"_a);
+    module.def(
+        "batch_norm_relu_cpu",
+        [](const Map& x, uintptr_t weight, uintptr_t bias, const OptionalMap& residual, double eps, const Map& out,
+           const OptionalMap& pooled, uintptr_t mean, uintptr_t variance, MapSize size, int64_t threads,
+           int instruction_set) {
+            const auto task = batch_norm_relu({{&BatchNormRelu::x, x}, {&BatchNormRelu::residual, residual},
+                                               {&BatchNormRelu::out, out}, {&BatchNormRelu::pooled, pooled}},
+                                              weight, bias, mean, variance, eps, size);
+            run(batch_norm_relu_cpu, task, threads, instruction_set);
+        },
+        "x"_a, "weight"_a, "bias"_a, "residual"_a, "eps"_a, "out"_a, "pooled"_a, "mean"_a, "variance"_a, "size"_a,
+        "threads"_a, "instruction_set"_a);
+    module.def(
+        "normalize_relu_cpu",
+        [](const Map& x, uintptr_t mean, uintptr_t variance, uintptr_t weight, uintptr_t bias,
+           const OptionalMap& residual, double eps, const Map& out, bool pool, MapSize size, int64_t threads,
+           int instruction_set) {
+            const auto given = pool ? &BatchNormRelu::pooled : &BatchNormRelu::out;
+            const auto task = batch_norm_relu({{&BatchNormRelu::x, x}, {&BatchNormRelu::residual, residual},
+                                               {given, out}}, weight, bias, mean, variance, eps, size);
+            run(normalize_relu_cpu, task, threads, instruction_set);
+        },
+        "x"_a, "mean"_a, "variance"_a, "weight"_a, "bias"_a, "residual"_a, "eps"_a, "out"_a, "pool"_a, "size"_a,
+        "threads"_a, "instruction_set"_a);
+    module.def(
+        "batch_norm_relu_backward_cpu",
+        [](const OptionalMap& d_out, const OptionalMap& d_pooled, const Map& x, uintptr_t weight, uintptr_t bias,
+           uintptr_t mean, uintptr_t variance, const OptionalMap& residual, double eps, const std::string& dtype,
+           const Map& d_x, uintptr_t d_weight, uintptr_t d_bias, const OptionalMap& d_residual, MapSize size,
+           int64_t threads, int instruction_set) {
+            expect(d_out || d_pooled, "d_out or d_pooled is expected, got None for both");
+            expect(!residual == !d_residual, "residual and d_residual must be given together");
+            expect(d_pooled || !residual, "residual is expected with d_pooled alone");
+            auto task = batch_norm_relu({{&BatchNormRelu::d_out, d_out}, {&BatchNormRelu::d_pooled, d_pooled},
+                                         {&BatchNormRelu::x, x}, {&BatchNormRelu::residual, residual},
+                                         {&BatchNormRelu::d_x, d_x}, {&BatchNormRelu::d_residual, d_residual}},
+                                        weight, bias, mean, variance, eps, size);
+            task.d_weight = required<float>(d_weight), task.d_bias = required<float>(d_bias);
+            task.precision = precision(dtype);
+            run(batch_norm_relu_backward_cpu, task, threads, instruction_set);
+        },
+        "d_out"_a, "d_pooled"_a, "x"_a, "weight"_a, "bias"_a, "mean"_a, "variance"_a, "residual"_a, "eps"_a, "dtype"_a,
+        "d_x"_a, "d_weight"_a, "d_bias"_a, "d_residual"_a, "size"_a, "threads"_a, "instruction_set"_a);
 #if defined(DISLAYERS_CUDA)
     module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
     module.def(

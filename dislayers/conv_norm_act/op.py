@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from dislayers._runtime import check
+from dislayers._runtime.backend import Implementation
 from dislayers._runtime.launch import in_triton
 from dislayers._runtime.library import left_to_compiler, register
-from dislayers.conv_norm_act import reference
+from dislayers._runtime.native import missing_kernel
+from dislayers.conv_norm_act import native, reference
 
 _NAME = "dislayers::batch_norm_relu"
 
@@ -77,6 +79,7 @@ _differentiate = register(
     reference.backward,
     _fake_backward,
     kernels=[
+        Implementation("native", native.backward, missing_kernel("batch_norm_relu_backward")),
         in_triton("dislayers.conv_norm_act.kernel.launch_backward"),
     ],
 )
@@ -86,6 +89,7 @@ _compute = register(
     reference.batch_norm_relu,
     _fake_forward,
     kernels=[
+        Implementation("native", native.batch_norm_relu, missing_kernel("batch_norm_relu")),
         in_triton("dislayers.conv_norm_act.kernel.launch_forward"),
     ],
     backward=_backward,
@@ -97,6 +101,7 @@ _normalize = register(
     reference.normalize_relu,
     _fake_normalize,
     kernels=[
+        Implementation("native", native.normalize_relu, missing_kernel("normalize_relu")),
         in_triton("dislayers.conv_norm_act.kernel.launch_normalize"),
     ],
 )
