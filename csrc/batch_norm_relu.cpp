@@ -57,7 +57,7 @@ struct Pass {
         last_row = height, last_column = width;
     }
 
-    // Calls work(patch, its number, that of its pixels).
+    // Calls work(patch, the number of its pixels).
     template <typename Work>
     void run(const Work& work) const {
         const int64_t planes = task.channels_last ? 1 : task.channels;

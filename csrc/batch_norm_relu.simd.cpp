@@ -39,6 +39,7 @@ void for_each_strip(const BatchNormRelu& task, const NormPatch& patch, Kernel& k
         place = last ? 0 : patch.left;
         for (; take(most_vectors * lanes); advance(most_vectors * lanes))
             kernel.template run<last, most_vectors, false>(strip);
+        for (; take(2 * lanes); advance(2 * lanes)) kernel.template run<last, 2, false>(strip);
         for (; take(lanes); advance(lanes)) kernel.template run<last, 1, false>(strip);
         if (place == end) continue;
         strip.count = end - place;
@@ -127,8 +128,7 @@ struct Sums {
 
     void finish(int64_t channel, bool last) {
         for (int64_t i = 0; i < 2 && !last; ++i)
-            for (const Lanes& sum : own[i])
-                for (int64_t lane = 0; lane < lanes; ++lane) of_channels[i * channels + channel] += sum[lane];
+            of_channels[i * channels + channel] = total((own[i][0] + own[i][1]) + (own[i][2] + own[i][3]));
     }
 };
 

@@ -45,6 +45,14 @@ inline Lanes broadcast(float value) {
     return all;
 }
 
+inline float total(Lanes numbers) {
+    float halves[lanes];
+    store_lanes(halves, numbers);
+    for (int64_t count = lanes / 2; count > 0; count /= 2)
+        for (int64_t i = 0; i < count; ++i) halves[i] += halves[i + count];
+    return halves[0];
+}
+
 // a b + c, rounded once where the processor can: said outright, so that forward and backward round alike.
 inline Lanes multiply_add(Lanes a, Lanes b, Lanes c) {
 #if defined(__AVX512F__)
