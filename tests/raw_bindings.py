@@ -236,10 +236,12 @@ def click_maps(m: Memory) -> Arguments:
     }  # fmt: skip
 
 
-def _map(m: Memory, size: tuple[int, ...], output: bool = False) -> tuple[int, tuple[int, ...]]:
+def _map(
+    m: Memory, size: tuple[int, ...], output: bool = False, last: bool | None = None
+) -> tuple[int, tuple[int, ...]]:
     """Channels or columns side by side, rows apart or not."""
     _, channels, height, width = size
-    last, apart = m.coin(), m.random.choice([0, 3])
+    last, apart = m.coin() if last is None else last, m.random.choice([0, 3])
     column = channels + apart if last else 1
     row = width * column + apart
     channel, sample = (1, height * row) if last else (height * row, channels * height * row)
@@ -269,12 +271,50 @@ def multiscale_depthwise_backward(m: Memory) -> Arguments:
     return {**called, "gradient": _map(m, called["size"]), "parameter_gradients": m.room(4 * parameters)}
 
 
+def _normalization(m: Memory) -> tuple[Arguments, Callable[..., tuple[int, tuple[int, ...]]]]:
+    """Arguments, and what makes other maps in the layout of x."""
+    channels, last = m.random.choice([1, 3, 16, 17]), m.coin()
+    size = (m.size[0], channels, *m.size[1:])
+
+    def like_x(output: bool = False, pooled: bool = False) -> tuple[int, tuple[int, ...]]:
+        sides = [(side + 1) // 2 for side in size[2:]] if pooled else size[2:]
+        return _map(m, (*size[:2], *sides), output, last)
+
+    vectors = {name: m.noise(channels) for name in ("weight", "bias", "mean", "variance")}
+    residual, eps = like_x() if m.coin() else None, m.random.choice([0.0, 1e-5, math.inf])
+    return {"x": like_x(), **vectors, "residual": residual, "eps": eps, "size": size, **m.workers()}, like_x
+
+
+def batch_norm_relu(m: Memory) -> Arguments:
+    called, like_x = _normalization(m)
+    pooled = like_x(output=True, pooled=True) if m.coin() else None
+    return {**called, "out": like_x(output=True), "pooled": pooled}
+
+
+def normalize_relu(m: Memory) -> Arguments:
+    (called, like_x), pool = _normalization(m), m.coin()
+    return {**called, "out": like_x(output=True, pooled=pool), "pool": pool}
+
+
+def batch_norm_relu_backward(m: Memory) -> Arguments:
+    called, like_x = _normalization(m)
+    channels, residual = called["size"][1], called["residual"]
+    d_pooled = like_x(pooled=True) if residual or m.coin() else None
+    return {
+        **called, "d_out": like_x() if not d_pooled or m.coin() else None, "d_pooled": d_pooled,
+        "d_x": like_x(output=True), "d_weight": m.room(4 * channels), "d_bias": m.room(4 * channels),
+        "d_residual": like_x(output=True) if residual else None,
+        "dtype": m.random.choice(["float32", "float16", "bfloat16"]),
+    }  # fmt: skip
+
+
 BINDINGS = (
     *(dilate, skeletonize, connected_components, joint_histogram, moments, distance_transform, contours),
     *(approximate_polygons, human_correction_effort, weighted_f_measure),
     *(laplacian_boundary, laplacian_boundary_backward, pixel_loss, pixel_loss_backward),
     *(deep_supervision, deep_supervision_backward, click_maps, patch_threshold),
     *(multiscale_depthwise, multiscale_depthwise_backward),
+    *(batch_norm_relu, normalize_relu, batch_norm_relu_backward),
 )
 
 NO_INTEGERS = (None, "1", 1.5, 2**64)
@@ -289,10 +329,21 @@ WRONG: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("logits", "gradients"), (None, 1, [], [0], [1] * 9)),
     "sides": (None, 1, [], [(0, 1)], [(1, -1)], [(1, 1)] * 9, [(MOST, MOST)]),
     **dict.fromkeys(
-        ("multiscale_depthwise size", "multiscale_depthwise_backward size"),
+        (
+            *("multiscale_depthwise size", "multiscale_depthwise_backward size", "batch_norm_relu size"),
+            *("normalize_relu size", "batch_norm_relu_backward size"),
+        ),
         (None, 1, (1, 1, 1), (0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, -1), (MOST,) * 4, (2**21,) * 4),
     ),
     "x": (0, None, (0, (1, 1, 1, 1)), (64, (1, 1, 1)), (64, (8, 2, 4, 2)), (64, (1, 1.5, 1, 1))),
+    **dict.fromkeys(
+        ("batch_norm_relu out", "normalize_relu out", "residual", "pooled", "d_out", "d_pooled", "d_x", "d_residual"),
+        (0, (0, (1, 1, 1, 1)), (64, (1, 1, 1)), (64, (8, 2, 4, 2)), (64, (1, 1.5, 1, 1))),
+    ),
+    **dict.fromkeys(("weight", "bias", "mean", "variance", "d_weight", "d_bias"), (0, -1, *NO_INTEGERS)),
+    "pool": ("yes",),
+    "eps": (math.nan, -1.0, None, "1"),
+    "dtype": (None, 1, "", "float64", "half"),
     "kernel_sizes": (None, 1, [], [0], [2], [-1], [5, 4], [129], [3] * 18, [MOST], ["1"]),
     "threads": (0, -1, -MOST, *NO_INTEGERS),
     "instruction_set": (-1, len(_C.instruction_sets()), 2**31, -(2**31), *NO_INTEGERS),
