@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from dislayers.conv_norm_act import ConvNormAct
 from dislayers.upsample_concat import upsample_concat
 
+_Down = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
+
 
 class _ResidualU(nn.Module):
     """A U of convolutions around which the input convolution's output is added: ``x0 = input(x); U(x0) + x0``.
 
     ``encoder[i]`` and ``decoder[i]`` are the convolutions of level i, the finest first; the encoder's last one is the
-    bottom of the U and has no partner. ``pool`` shrinks what enters levels 1, 2, ... but not the bottom.
+    bottom of the U and has no partner. ``down`` applies a convolution of the encoder: what it gives, and what enters
+    the level below, which the bottom is not.
     """
 
     def __init__(
-        self, in_channels: int, mid_channels: int, out_channels: int, dilations: Sequence[int], pool: nn.Module
+        self, in_channels: int, mid_channels: int, out_channels: int, dilations: Sequence[int], down: _Down
     ) -> None:
         super().__init__()
         levels = len(dilations) - 1
@@ -31,20 +35,30 @@ class _ResidualU(nn.Module):
             ConvNormAct(2 * mid_channels, mid_channels if level else out_channels, dilations[level])
             for level in range(levels)
         )
-        self.pool = pool
+        self.down = down
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) to (B, out_channels, H, W), any H and W."""
+        out: Tensor = self.decoder[0](*self._inside(x))
+        return out
+
+    def forward_pooled(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What :meth:`forward` gives, and its 2x2 max-pooling, rounded up."""
+        last: ConvNormAct = self.decoder[0]  # type: ignore[assignment]
+        return last.forward_pooled(*self._inside(x))
+
+    def _inside(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What enters the decoder's last convolution, and x0."""
         residual: Tensor = self.input(x)
-        x = self.encoder[0](residual)
-        skips = [x]
-        for conv in self.encoder[1:-1]:
-            x = conv(self.pool(x))
-            skips.append(x)
-        x = self.encoder[-1](x)
-        for conv, skip in zip(reversed(self.decoder), reversed(skips), strict=True):
-            x = conv(upsample_concat(x, skip))
-        return x + residual
+        skips, x = [], residual
+        for conv in self.encoder[:-2]:
+            skip, x = self.down(conv, x)
+            skips.append(skip)
+        skips.append(self.encoder[-2](x))
+        x = self.encoder[-1](skips[-1])
+        for conv in reversed(self.decoder[1:]):
+            x = conv(upsample_concat(x, skips.pop()))
+        return upsample_concat(x, skips.pop()), residual
 
 
 class RSU(_ResidualU):
@@ -70,8 +84,7 @@ class RSU(_ResidualU):
         if depth < 3:
             raise ValueError(f"depth must be at least 3, got {depth}")
         dilations = [1] * (depth - 1) + [2]
-        pool = nn.MaxPool2d(2, stride=2, ceil_mode=True)
-        super().__init__(in_channels, mid_channels, out_channels, dilations, pool)
+        super().__init__(in_channels, mid_channels, out_channels, dilations, ConvNormAct.forward_pooled)
 
 
 class DilatedRSU(_ResidualU):
@@ -90,4 +103,9 @@ class DilatedRSU(_ResidualU):
     """
 
     def __init__(self, in_channels: int, mid_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, mid_channels, out_channels, dilations=(1, 2, 4, 8), pool=nn.Identity())
+        super().__init__(in_channels, mid_channels, out_channels, (1, 2, 4, 8), _at_the_same_size)
+
+
+def _at_the_same_size(conv: ConvNormAct, x: Tensor) -> tuple[Tensor, Tensor]:
+    out: Tensor = conv(x)
+    return out, out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dislayers._runtime.rebuild import is_rebuildable, rebuildable, recipe_of
 from dislayers.upsample import upsample
 
 
@@ -21,4 +22,8 @@ def upsample_concat(x: Tensor, skip: Tensor) -> Tensor:
     Source:
         U²-Net (Qin et al., 2020), every step of its decoders.
     """
-    return torch.cat((upsample(x, skip.shape[-2:]), skip), dim=1)
+    result = torch.cat((upsample(x, skip.shape[-2:]), skip), dim=1)
+    if result.requires_grad and is_rebuildable(x) and is_rebuildable(skip):
+        of_x, of_skip = recipe_of(x), recipe_of(skip)
+        rebuildable(result, lambda: upsample_concat(of_x(), of_skip()))
+    return result

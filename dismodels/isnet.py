@@ -79,10 +79,9 @@ class ISNetGTEncoder(SideOutputModel):
         self.conv_in = ConvNormAct(in_channels, channels[0], stride=2)
         self.encoder = nn.ModuleList(stage.build(before) for stage, before in zip(stages, channels, strict=False))
         self.sides = side_convolutions(stages)
-        self.pool = nn.MaxPool2d(2, stride=2, ceil_mode=True)
         initialize_xavier(self)
 
     def forward(self, mask: Tensor) -> SideOutputs:
         """Encode mask and give it back from each of its six features."""
-        features = encode(self.encoder, self.pool, self.conv_in(mask))
+        features = encode(self.encoder, self.conv_in(mask))
         return SideOutputs(side_logits(self.sides, features), features)

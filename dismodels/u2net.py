@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -97,11 +97,10 @@ class NestedU(SideOutputModel):
             stage.build(under + skip) for stage, under, skip in zip(decoder, below, channels[1:], strict=False)
         )
         self.sides = side_convolutions([*decoder, encoder[-1]])
-        self.pool = nn.MaxPool2d(2, stride=2, ceil_mode=True)
 
     def features(self, x: Tensor) -> list[Tensor]:
         """The six feature maps of x (B, C, H, W), finest first."""
-        skips = encode(self.encoder, self.pool, x)
+        skips = encode(self.encoder, x)
         x = skips.pop()
         features = [x]
         for stage, skip in zip(reversed(self.decoder), reversed(skips), strict=True):
@@ -110,12 +109,14 @@ class NestedU(SideOutputModel):
         return features[::-1]
 
 
-def encode(stages: nn.ModuleList, pool: nn.Module, x: Tensor) -> list[Tensor]:
-    """Outputs of the stages in turn, pool between them, finest first."""
-    outputs = [stages[0](x)]
-    for stage in stages[1:]:
-        outputs.append(stage(pool(outputs[-1])))
-    return outputs
+def encode(stages: nn.ModuleList, x: Tensor) -> list[Tensor]:
+    """Outputs of the stages in turn, 2x2 max-pooling between them, finest first."""
+    outputs: list[Tensor] = []
+    stage: Any
+    for stage in stages[:-1]:
+        out, x = stage.forward_pooled(x)
+        outputs.append(out)
+    return [*outputs, stages[-1](x)]
 
 
 def side_convolutions(stages: Sequence[Stage]) -> nn.ModuleList:

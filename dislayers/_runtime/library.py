@@ -60,9 +60,15 @@ def register(
     return getattr(getattr(torch.ops, package), op).default
 
 
+def has_kernel(op: str, device: torch.device) -> bool:
+    """Whether an op runs on a device other than in plain PyTorch."""
+    chosen = choices[op].get(device.type)
+    return chosen is not None and chosen.implementation.name != REFERENCE
+
+
 def left_to_compiler(op: str, device: torch.device) -> bool:
     """Whether torch.compile is tracing an op that has no kernel on a device.
 
     The compiler fuses the op's formula and cannot look into a registered op, so it is then given the formula.
     """
-    return torch.compiler.is_compiling() and choices[op][device.type].implementation.name == REFERENCE
+    return torch.compiler.is_compiling() and not has_kernel(op, device)

@@ -21,6 +21,11 @@ def rebuildable(tensor: Tensor, recipe: Recipe) -> Tensor:
     return tensor
 
 
+def is_rebuildable(tensor: Tensor) -> bool:
+    """Whether it is known what makes a tensor; nothing is while torch.compile traces."""
+    return not torch.compiler.is_compiling() and tensor in _recipes
+
+
 def recipe_of(tensor: Tensor) -> Recipe:
     """What makes a tensor anew; where nothing is known, what gives the tensor itself."""
     if tensor in _recipes:
@@ -31,9 +36,9 @@ def recipe_of(tensor: Tensor) -> Recipe:
 
 
 @contextmanager
-def rebuilding(*tensors: Tensor) -> Iterator[None]:
+def rebuilding(*tensors: Tensor | None) -> Iterator[None]:
     """What runs inside and would save one of these tensors for backward saves its recipe, if there is one."""
-    recipes = {_identity(x): _recipes[x] for x in tensors if x in _recipes}
+    recipes = {_identity(x): _recipes[x] for x in tensors if x is not None and x in _recipes}
     if not recipes:
         yield
         return

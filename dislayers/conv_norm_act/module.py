@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dislayers.conv_norm_act.op import BatchNormReLU, batch_norm_relu
+from dislayers._runtime.library import has_kernel
+from dislayers._runtime.rebuild import rebuildable, rebuilding, recipe_of
+from dislayers.conv_norm_act.op import BatchNormReLU, batch_norm_relu, normalize_relu
 
 
 class ConvNormAct(nn.Module):
@@ -15,8 +19,10 @@ class ConvNormAct(nn.Module):
     The convolution has a bias although a normalisation follows it: the published weights have one.
 
     In training all that follows the convolution is one op, :func:`dislayers.batch_norm_relu`, which keeps only the
-    convolution's output for backward; hooks of ``norm`` and ``act`` do not run then. In evaluation, under
-    torch.compile, and where ``norm`` or ``act`` is of another class, the modules are called one by one.
+    convolution's output for backward; hooks of ``norm`` and ``act`` do not run then. The convolution's own input is
+    computed anew in backward, if it came from such a unit. In evaluation, where the op has no kernel, under
+    torch.compile, which chooses itself what to keep, and where ``norm`` or ``act`` is of another class, the modules are
+    called one by one.
 
     Args:
         in_channels: channels of the input.
@@ -39,37 +45,48 @@ class ConvNormAct(nn.Module):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Apply the unit to x of shape (B, in_channels, H, W), and add a residual of the output's shape, if any."""
-        x = self.conv(x)
-        if self._in_one_op():
-            return self._normalize(x, residual, pool=False).out
-        return self._one_by_one(x, residual)
+        return self._in_one_op(x, residual, pool=False).out if self._is_fused(x) else self._one_by_one(x, residual)
 
     def forward_pooled(self, x: Tensor, residual: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The same, and its maxima over 2x2 windows, of which the edge may cut the last: half the size, rounded up."""
-        x = self.conv(x)
-        if self._in_one_op():
-            out, pooled, *_ = self._normalize(x, residual, pool=True)
+        if self._is_fused(x):
+            out, pooled, *_ = self._in_one_op(x, residual, pool=True)
             assert pooled is not None
-            return out, pooled
-        out = self._one_by_one(x, residual)
-        return out, F.max_pool2d(out, 2, stride=2, ceil_mode=True)
+        else:
+            out = self._one_by_one(x, residual)
+            pooled = F.max_pool2d(out, 2, stride=2, ceil_mode=True)
+        return out, pooled
+
+    def _is_fused(self, x: Tensor) -> bool:
+        """Whether the op does what follows the convolution, and has a kernel."""
+        norm = self.norm
+        known = type(norm) is nn.BatchNorm2d and type(self.act) is nn.ReLU and norm.training
+        known = known and norm.track_running_stats and norm.weight is not None and norm.bias is not None
+        return known and not torch.compiler.is_compiling() and has_kernel("dislayers::batch_norm_relu", x.device)
 
     def _one_by_one(self, x: Tensor, residual: Tensor | None) -> Tensor:
-        out: Tensor = self.act(self.norm(x))
+        out: Tensor = self.act(self.norm(self.conv(x)))
         return out if residual is None else out + residual
 
-    def _in_one_op(self) -> bool:
-        """Whether what follows the convolution is what the op does; torch.compile fuses the modules itself."""
+    def _in_one_op(self, x: Tensor, residual: Tensor | None, pool: bool) -> BatchNormReLU:
         norm = self.norm
-        known = type(norm) is nn.BatchNorm2d and type(self.act) is nn.ReLU and not torch.compiler.is_compiling()
-        return (
-            known and norm.training and norm.track_running_stats and norm.weight is not None and norm.bias is not None
-        )
-
-    def _normalize(self, x: Tensor, residual: Tensor | None, pool: bool) -> BatchNormReLU:
-        result = batch_norm_relu(x, self.norm.weight, self.norm.bias, residual, self.norm.eps, pool)
-        _track(self.norm, result.mean, result.variance, x.numel() // x.shape[1])
+        with rebuilding(x):
+            y = self.conv(x)
+        with rebuilding(residual):
+            result = batch_norm_relu(y, norm.weight, norm.bias, residual, norm.eps, pool)
+        _track(norm, result.mean, result.variance, y.numel() // y.shape[1])
+        if result.out.requires_grad:
+            known = y.detach(), result.mean, result.variance, norm.weight, norm.bias
+            again = partial(normalize_relu, *known, eps=norm.eps)
+            below = _nothing if residual is None else recipe_of(residual)
+            rebuildable(result.out, lambda: again(residual=below()))
+            if result.pooled is not None:
+                rebuildable(result.pooled, lambda: again(residual=below(), pool=True))
         return result
+
+
+def _nothing() -> None:
+    return None
 
 
 @torch.no_grad()
