@@ -79,8 +79,8 @@ _differentiate = register(
     reference.backward,
     _fake_backward,
     kernels=[
-        Implementation("native", native.backward, missing_kernel("batch_norm_relu_backward")),
         in_triton("dislayers.conv_norm_act.kernel.launch_backward"),
+        Implementation("native", native.backward, missing_kernel("batch_norm_relu_backward")),
     ],
 )
 _compute = register(
@@ -89,8 +89,8 @@ _compute = register(
     reference.batch_norm_relu,
     _fake_forward,
     kernels=[
-        Implementation("native", native.batch_norm_relu, missing_kernel("batch_norm_relu")),
         in_triton("dislayers.conv_norm_act.kernel.launch_forward"),
+        Implementation("native", native.batch_norm_relu, missing_kernel("batch_norm_relu")),
     ],
     backward=_backward,
     setup_context=_save,
@@ -101,8 +101,8 @@ _normalize = register(
     reference.normalize_relu,
     _fake_normalize,
     kernels=[
-        Implementation("native", native.normalize_relu, missing_kernel("normalize_relu")),
         in_triton("dislayers.conv_norm_act.kernel.launch_normalize"),
+        Implementation("native", native.normalize_relu, missing_kernel("normalize_relu")),
     ],
 )
 
