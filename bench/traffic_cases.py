@@ -15,6 +15,7 @@ import dislayers
 import dislosses
 from bench import (
     test_click_maps,
+    test_conv_norm_act,
     test_deep_supervision,
     test_feature_sync,
     test_laplacian_boundary,
@@ -81,6 +82,12 @@ def features_and_bases() -> tuple[Tensor, Tensor]:
     return torch.empty(1, 512, 256 * 256, requires_grad=True), torch.empty(1, 512, test_nmf.RANK)
 
 
+def output_of_a_convolution() -> tuple[Tensor, Tensor, Tensor]:
+    """Of 64 channels at 512x512, with the weight and the bias of what normalises it."""
+    x, weight, bias = _differentiable([torch.Size((1, 64, 512, 512)), torch.Size((64,)), torch.Size((64,))])
+    return x, weight, bias
+
+
 def weights() -> tuple[list[Tensor]]:
     """Of IS-Net's convolutions."""
     return (dislosses.orthogonality_weights(create_model("isnet")),)
@@ -127,6 +134,10 @@ CASES = [
         dislayers.nmf,
         partial(test_nmf.published, steps=6),
         features_and_bases,
+    ),
+    *(
+        Case(f"batch norm, ReLU{what} of 64x512x512", *functions, output_of_a_convolution)
+        for what, functions in test_conv_norm_act.LAST_OUTPUT.items()
     ),
 ]
 

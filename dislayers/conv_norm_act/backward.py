@@ -40,7 +40,7 @@ def incoming(
     if d_pooled is not None:
         place_ptr = pooled_ptr(d_pooled, place, WIDTH, CHANNELS_LAST)
         pooled = tl.load(place_ptr, mask=there(place, 0, WIDTH, CHANNELS_LAST), other=0).to(tl.float32)
-        most, chosen = values[0], tl.zeros(zero.shape, tl.int32)
+        most, chosen = values[0], tl.zeros(zero.shape, tl.int32)  # type: ignore[misc]
         for i in tl.static_range(1, 4):
             # As in PyTorch, the first of equal values, but the last NaN.
             value = values[i]
@@ -49,7 +49,7 @@ def incoming(
         routed = ()
         for i in tl.static_range(4):
             routed = routed + (outer[i] + tl.where(chosen == i, pooled, 0),)  # type: ignore[assignment]  # noqa: RUF005
-        outer = routed
+        outer = routed  # type: ignore[assignment]
     inner = ()
     for i in tl.static_range(4):
         inner = inner + (tl.where(before[i] <= 0, 0, outer[i]),)  # type: ignore[assignment]  # noqa: RUF005
