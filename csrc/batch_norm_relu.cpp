@@ -109,10 +109,13 @@ class Rows {
     std::unique_ptr<float[]> numbers_;
 };
 
+// 1 / sqrt(variance + eps) of each channel, and times the weight.
 Rows scales_of(const BatchNormRelu& task) {
-    Rows scales(1, task.channels);
-    for (int64_t c = 0; c < task.channels; ++c)
-        scales[0][c] = static_cast<float>(task.weight[c] / std::sqrt(task.variance[c] + task.eps));
+    Rows scales(2, task.channels);
+    float *const reciprocal = scales[0], *const scale = scales[1];
+    const float eps = static_cast<float>(task.eps);
+    for (int64_t c = 0; c < task.channels; ++c) reciprocal[c] = 1 / std::sqrt(task.variance[c] + eps);
+    for (int64_t c = 0; c < task.channels; ++c) scale[c] = task.weight[c] * reciprocal[c];
     return scales;
 }
 
@@ -141,9 +144,9 @@ void find_statistics(const BatchNormRelu& whole, int64_t threads, int instructio
         }
     }
     for (int64_t c = 0; c < channels; ++c) {
-        const double variance = squares[static_cast<size_t>(c)] / count;
+        const double spread = squares[static_cast<size_t>(c)] / count;
         task.mean[c] = static_cast<float>(means[static_cast<size_t>(c)]);
-        task.variance[c] = static_cast<float>(variance < 0 ? 0 : variance);
+        task.variance[c] = static_cast<float>(spread < 0 ? 0 : spread);
     }
 }
 
@@ -151,7 +154,7 @@ void find_statistics(const BatchNormRelu& whole, int64_t threads, int instructio
 
 void normalize_relu_cpu(const BatchNormRelu& task, int64_t threads, int instruction_set) {
     const Rows scales = scales_of(task);
-    const ChannelParameters parameters = {task.mean, scales[0], task.bias, nullptr, nullptr};
+    const ChannelParameters parameters = {task.mean, scales[1], task.bias, nullptr, nullptr};
     const Pass pass(task, threads);
     pass.run([&](const NormPatch& patch, int64_t) {
         normalize_values_variants[instruction_set](pass.task, parameters, patch);
@@ -167,7 +170,7 @@ void batch_norm_relu_backward_cpu(const BatchNormRelu& task, int64_t threads, in
     const int64_t channels = task.channels;
     const Rows scales = scales_of(task);
     const Rows slopes(2, channels);
-    const ChannelParameters parameters = {task.mean, scales[0], task.bias, slopes[0], slopes[1]};
+    const ChannelParameters parameters = {task.mean, scales[1], task.bias, slopes[0], slopes[1]};
     BatchNormRelu first = task, second = task;
     first.d_x.data = nullptr;
     const Pass pass(first, threads);
@@ -176,20 +179,21 @@ void batch_norm_relu_backward_cpu(const BatchNormRelu& task, int64_t threads, in
         sum_gradients_variants[instruction_set](pass.task, parameters, patch, sums[2 * number]);
     });
     std::vector<double> of_bias(static_cast<size_t>(channels)), of_scale(static_cast<size_t>(channels));
-    for (int64_t i = 0; i < pass.patches; ++i)
+    for (int64_t i = 0; i < pass.patches; ++i) {
+        const float *bias = sums[2 * i], *scale = sums[2 * i + 1];
         for (int64_t c = 0; c < channels; ++c) {
-            of_bias[static_cast<size_t>(c)] += sums[2 * i][c];
-            of_scale[static_cast<size_t>(c)] += sums[2 * i + 1][c];
+            of_bias[static_cast<size_t>(c)] += bias[c];
+            of_scale[static_cast<size_t>(c)] += scale[c];
         }
-    const double count = static_cast<double>(task.batch * task.height * task.width);
+    }
+    const double each = 1 / static_cast<double>(task.batch * task.height * task.width);
+    const float *const reciprocal = scales[0], *const scale = scales[1];
     for (int64_t c = 0; c < channels; ++c) {
-        const double bias = of_bias[static_cast<size_t>(c)], scale = of_scale[static_cast<size_t>(c)];
-        const double squared = 1 / (task.variance[c] + task.eps), reciprocal = std::sqrt(squared);
-        const double share = task.weight[c] * reciprocal / count;
+        const double bias = of_bias[static_cast<size_t>(c)], weight = of_scale[static_cast<size_t>(c)] * reciprocal[c];
         task.d_bias[c] = static_cast<float>(bias);
-        task.d_weight[c] = static_cast<float>(scale * reciprocal);
-        slopes[0][c] = static_cast<float>(-share * squared * scale);
-        slopes[1][c] = static_cast<float>(-share * bias);
+        task.d_weight[c] = static_cast<float>(weight);
+        slopes[0][c] = static_cast<float>(-each * weight * reciprocal[c] * scale[c]);
+        slopes[1][c] = static_cast<float>(-each * bias * scale[c]);
     }
     // Where a residual was pooled too, the first pass left what windows give.
     if (second.d_residual.data) second.d_out = second.d_residual, second.d_pooled.data = nullptr;

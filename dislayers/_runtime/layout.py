@@ -82,5 +82,7 @@ def _side_by_side(tensor: Tensor) -> bool:
 
 
 def _strides(tensor: Tensor) -> tuple[int, ...]:
-    """Those of a dimension of 1 may be any number; here they are 1."""
+    """Those of a dimension of 1 may be any number; here they are 1, but for the batch's."""
+    if 1 not in tensor.shape[1:]:
+        return tensor.stride()
     return tuple(1 if size == 1 else stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))

@@ -21,7 +21,8 @@ def batch_norm_relu(
     if not _takes(x):
         return reference.batch_norm_relu(x, weight, bias, residual, eps, pool)
     image = float32_map(x)
-    inner, added = _inner(image), _map(residual, image)
+    inner = _inner(image)
+    added = _map(residual, inner)
     out, pooled = torch.empty_like(x), reference.pooled_room(x) if pool else x.new_empty(0)
     room, pooled_room = _room(out, inner), _room(pooled, inner) if pool else None
     mean, variance = (torch.empty(x.shape[1]) for _ in range(2))
@@ -56,8 +57,9 @@ def normalize_relu(
     if not _takes(x):
         return reference.normalize_relu(x, mean, variance, weight, bias, residual, eps, pool)
     image = float32_map(x)
-    added, result = _map(residual, image), reference.pooled_room(x) if pool else torch.empty_like(x)
-    room = _room(result, _inner(image))
+    inner = _inner(image)
+    added, result = _map(residual, inner), reference.pooled_room(x) if pool else torch.empty_like(x)
+    room = _room(result, inner)
     vectors = [_vector(vector) for vector in (mean, variance, weight, bias)]
     extension.normalize_relu_cpu(
         address_and_strides(image),
@@ -88,8 +90,9 @@ def backward(
     if not _takes(x) or (d_out is None and d_pooled is None):
         return reference.backward(d_out, d_pooled, x, weight, bias, mean, variance, residual, eps)
     image = float32_map(x)
-    inner, added = _inner(image), None if d_pooled is None else _map(residual, image)
-    incoming, of_pooled = _map(d_out, image), _map(d_pooled, image)
+    inner = _inner(image)
+    added = None if d_pooled is None else _map(residual, inner)
+    incoming, of_pooled = _map(d_out, inner), _map(d_pooled, inner)
     d_x = torch.empty_like(x)
     d_residual = x.new_empty(0) if residual is None or added is None else torch.empty_like(residual)
     room, residual_room = _room(d_x, inner), None if added is None else _room(d_residual, inner)
@@ -124,18 +127,18 @@ def _vector(vector: Tensor) -> Tensor:
 
 def _inner(image: Tensor) -> int:
     """The dimension whose numbers lie side by side: for all maps of a call that of x."""
-    return 1 if address_and_strides(image)[1][1] == 1 else 3
+    return 1 if _lies(image, 1) else 3
 
 
 def _lies(tensor: Tensor, inner: int) -> bool:
-    return tensor.dtype == torch.float32 and address_and_strides(tensor)[1][inner] == 1
+    return tensor.dtype == torch.float32 and (tensor.stride(inner) == 1 or tensor.shape[inner] == 1)
 
 
-def _map(tensor: Tensor | None, image: Tensor) -> Tensor | None:
-    """A map in float32 that lies as the image does: itself, else a copy."""
-    if tensor is None or _lies(tensor, _inner(image)):
+def _map(tensor: Tensor | None, inner: int) -> Tensor | None:
+    """A map in float32 whose numbers lie side by side there: itself, else a copy."""
+    if tensor is None or _lies(tensor, inner):
         return tensor
-    return tensor.float().contiguous(memory_format=_FORMATS[_inner(image)])
+    return tensor.float().contiguous(memory_format=_FORMATS[inner])
 
 
 def _room(result: Tensor, inner: int) -> Tensor:
