@@ -14,8 +14,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from dismetrics.files import shortened, written_whole
+from dismodels.model import Model
 from dismodels.registry import create_model
-from dismodels.side_outputs import SideOutputModel
 
 # Files of other people wrap the weights in one of these, and DataParallel puts "module." before every key.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
@@ -27,7 +27,7 @@ class CheckpointError(ValueError):
     """A file or state dict that does not fit; the message names it and says what differs."""
 
 
-def save_checkpoint(model: SideOutputModel, path: Path, input_size: int | None = None) -> None:
+def save_checkpoint(model: Model, path: Path, input_size: int | None = None) -> None:
     """Write the model's weights, name and options to a safetensors file, whole or not at all.
 
     Args:
@@ -48,7 +48,7 @@ def save_checkpoint(model: SideOutputModel, path: Path, input_size: int | None =
         raise OSError(f"the weights could not be written: {error}") from error
 
 
-def load_model(system: str, path: Path) -> SideOutputModel:
+def load_model(system: str, path: Path) -> Model:
     """The model that a file holds, in evaluation mode on the CPU.
 
     Args:
@@ -68,7 +68,7 @@ def load_model(system: str, path: Path) -> SideOutputModel:
     return model.eval()
 
 
-def load_checkpoint(model: SideOutputModel, path: Path | str) -> None:
+def load_checkpoint(model: Model, path: Path | str) -> None:
     """Load a file's weights into model: our safetensors or an official ``.pth``, recognised by its keys; strict.
 
     Args:
@@ -86,7 +86,7 @@ def load_checkpoint(model: SideOutputModel, path: Path | str) -> None:
     _load(model, state, path)
 
 
-def load_official_state_dict(model: SideOutputModel, state_dict: Mapping[str, Tensor]) -> None:
+def load_official_state_dict(model: Model, state_dict: Mapping[str, Tensor]) -> None:
     """Load the state dict of the official implementation into model, strictly.
 
     Args:
@@ -132,14 +132,14 @@ def _check_architecture(expected: str, origin: Mapping[str, Any], path: Path) ->
         raise CheckpointError(f"{path}: holds weights of {found}, expected {expected}")
 
 
-def _load(model: SideOutputModel, state: Mapping[str, Tensor], path: Path) -> None:
+def _load(model: Model, state: Mapping[str, Tensor], path: Path) -> None:
     own, official = model.state_dict().keys(), _official_entries(model, state)
     # Some entries have one name in both, so the larger part decides.
     recognised = official if len(official.keys() & own) > len(state.keys() & own) else state
     _load_strictly(model, recognised, str(path))
 
 
-def _official_entries(model: SideOutputModel, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _official_entries(model: Model, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {model.official_name(key.removeprefix("module.")): value for key, value in state.items()}
 
 

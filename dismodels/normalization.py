@@ -27,6 +27,10 @@ class Normalization(NamedTuple):
         return (image.float() / 255 - _constants(self.mean, image.device)) / _constants(self.std, image.device)
 
 
+# What networks pretrained on ImageNet take, of RGB.
+IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
 @cache
 def _constants(values: tuple[float, ...], device: torch.device) -> Tensor:
     # Kept: making them for every batch would have the host wait for the GPU.

@@ -23,6 +23,7 @@ from dismodels.data.images import Pixels, read_image, write_mask, write_rgba
 from dismodels.data.transforms import resize_image
 from dismodels.graph import GraphedFunction
 from dismodels.layout import choose_layout
+from dismodels.model import Model
 from dismodels.registry import list_models
 from dismodels.side_outputs import SideOutputModel
 
@@ -52,14 +53,16 @@ class Predictor:
         stretch: map each image's lowest probability to 0 and its highest to 255.
 
     Raises:
-        ValueError: the model does not take the three channels of a photograph.
+        ValueError: the model does not take the three channels of a photograph, or gives no masks.
 
     Source:
         The official IS-Net inference script, which has no way to leave out the stretch. It gives NaN where a map is
         constant; here such a map is left as it is.
     """
 
-    def __init__(self, model: SideOutputModel, size: int | None = None, stretch: bool = True) -> None:
+    def __init__(self, model: Model, size: int | None = None, stretch: bool = True) -> None:
+        if not isinstance(model, SideOutputModel):
+            raise ValueError(f"{model.architecture} gives features, no masks")
         if model.in_channels != 3:
             raise ValueError(f"{model.architecture} takes {model.in_channels} channels, a photograph has 3")
         self._device = next(model.parameters()).device

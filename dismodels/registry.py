@@ -6,13 +6,18 @@ import inspect
 from collections.abc import Callable
 from fnmatch import fnmatch
 
+from dismodels.backbones import mscan
 from dismodels.isnet import ISNet, ISNetGTEncoder
-from dismodels.side_outputs import SideOutputModel
+from dismodels.model import Model
 from dismodels.u2net import U2Net, U2NetSmall
 
-_MODELS: dict[str, Callable[..., SideOutputModel]] = {
+_MODELS: dict[str, Callable[..., Model]] = {
     "isnet": ISNet,
     "isnet_gt_encoder": ISNetGTEncoder,
+    "mscan_tiny": mscan.TINY,
+    "mscan_small": mscan.SMALL,
+    "mscan_base": mscan.BASE,
+    "mscan_large": mscan.LARGE,
     "u2net": U2Net,
     "u2net_small": U2NetSmall,
 }
@@ -23,7 +28,7 @@ def list_models(pattern: str = "*") -> list[str]:
     return sorted(name for name in _MODELS if fnmatch(name, pattern))
 
 
-def create_model(name: str, **options: object) -> SideOutputModel:
+def create_model(name: str, **options: object) -> Model:
     """A model by its name, freshly initialised, in training mode.
 
     Args:

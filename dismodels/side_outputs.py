@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from dislayers import upsample
-from dismodels.normalization import Normalization
+from dismodels.model import Model
 
 
 class SideOutputs(NamedTuple):
@@ -22,26 +22,8 @@ class SideOutputs(NamedTuple):
     features: list[Tensor]
 
 
-class SideOutputModel(nn.Module):
-    """A network whose forward gives :class:`SideOutputs`; its finest logits are the answer.
-
-    Attributes:
-        normalization: how it wants a uint8 image's values.
-        in_channels: channels of the images it takes.
-        architecture: its name for :func:`dismodels.create_model`.
-        options: the options it was created with; together they say how to build it again.
-        input_size: side in pixels of the square images it was trained on, or None.
-    """
-
-    normalization: ClassVar[Normalization] = Normalization(mean=(0.5,), std=(1.0,))
-    architecture: str = ""
-    options: dict[str, object]
-    input_size: int | None = None
-
-    def __init__(self, in_channels: int) -> None:
-        super().__init__()
-        self.in_channels = in_channels
-        self.options = {}
+class SideOutputModel(Model):
+    """A network whose forward gives :class:`SideOutputs`; its finest logits are the answer."""
 
     def predict(self, image: Tensor) -> Tensor:
         """Probability of the foreground at the image's own size.
@@ -54,11 +36,6 @@ class SideOutputModel(nn.Module):
         """
         outputs: SideOutputs = self(image)
         return upsample(outputs.logits[0], image.shape[-2:]).sigmoid()
-
-    @staticmethod
-    def official_name(key: str) -> str:
-        """The name here of the entry that the official state dict calls key."""
-        return key
 
 
 def initialize_xavier(model: nn.Module) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dislayers import RSU, DilatedRSU, upsample, upsample_concat
-from dismodels.normalization import Normalization
+from dismodels.normalization import IMAGENET, Normalization
 from dismodels.side_outputs import SideOutputModel, SideOutputs, initialize_xavier
 
 BLOCKS: dict[str, Callable[[int, int, int], nn.Module]] = {
@@ -146,7 +146,7 @@ class U2Net(NestedU):
         U²-Net (Qin et al., 2020), figure 5 and table 1. Its released weights expect ImageNet's mean and deviation.
     """
 
-    normalization: ClassVar[Normalization] = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    normalization: ClassVar[Normalization] = IMAGENET
 
     def __init__(
         self,

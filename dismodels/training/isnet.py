@@ -170,6 +170,7 @@ def train_isnet(run: Run) -> Trained:
     guide = None if settings.supervision == "none" else _guide(run, settings)
     set_seed(settings.seed)
     model = create_model("isnet", width=settings.width)
+    assert isinstance(model, SideOutputModel)
     if guide is not None and settings.shared_side_convolutions:
         share_side_convolutions(model, guide)
     batch_statistics = settings.gt_encoder.statistics == "batch" and not settings.freeze_batch_norm
@@ -181,6 +182,7 @@ def _guide(run: Run, settings: ISNetSettings) -> SideOutputModel:
     chosen = settings.gt_encoder
     weights = chosen.weights or _train_guide(run, settings, chosen).weights
     guide = load_model("isnet_gt_encoder", weights)
+    assert isinstance(guide, SideOutputModel)
     width = guide.options.get("width", 1.0)
     if width != settings.width:
         raise ValueError(f"--gt-encoder.weights {weights}: has width {width}, --width is {settings.width}")
@@ -190,6 +192,8 @@ def _guide(run: Run, settings: ISNetSettings) -> SideOutputModel:
 def _train_guide(run: Run, settings: ISNetSettings, chosen: GTEncoderSettings) -> Trained:
     seed = settings.seed if chosen.seed is None else chosen.seed
     set_seed(seed)
-    task = GTEncoderTask(create_model("isnet_gt_encoder", width=settings.width, in_channels=chosen.in_channels))
+    model = create_model("isnet_gt_encoder", width=settings.width, in_channels=chosen.in_channels)
+    assert isinstance(model, SideOutputModel)
+    task = GTEncoderTask(model)
     plan = Plan(chosen.steps, chosen.validate_every, seed, chosen.patience, chosen.stop_at)
     return run.train(task, plan, run.sets.training if chosen.validate_on == "training" else None)

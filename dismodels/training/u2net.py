@@ -9,6 +9,7 @@ from typing import Literal
 from accelerate.utils import set_seed
 
 from dismodels.registry import create_model
+from dismodels.side_outputs import SideOutputModel
 from dismodels.training.isnet import SegmentationTask
 from dismodels.training.loop import Plan
 from dismodels.training.run import Run, Trained
@@ -32,5 +33,7 @@ def train_u2net(run: Run) -> Trained:
     settings = run.settings
     assert isinstance(settings, U2NetSettings)
     set_seed(settings.seed)
-    task = SegmentationTask(create_model(settings.variant, width=settings.width))
-    return run.train(task, Plan(settings.steps, settings.validate_every, settings.seed, settings.patience))
+    model = create_model(settings.variant, width=settings.width)
+    assert isinstance(model, SideOutputModel)
+    plan = Plan(settings.steps, settings.validate_every, settings.seed, settings.patience)
+    return run.train(SegmentationTask(model), plan)

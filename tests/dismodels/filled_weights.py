@@ -38,6 +38,8 @@ def weight(name: str, shape: tuple[int, ...], seed: int, gain: float) -> npt.NDA
         return np.float32(1) + np.float32(0.5) * signed
     if name.endswith(("running_mean", "bias")):
         return np.float32(0.1) * signed
+    if "layer_scale" in name:
+        return np.float32(0.2) + np.float32(0.1) * signed
     if len(shape) == 1:
         return np.float32(1) + np.float32(0.25) * signed
     return np.float32(gain * math.sqrt(3 / math.prod(shape[1:]))) * signed

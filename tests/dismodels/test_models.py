@@ -14,7 +14,7 @@ NAMES = ["isnet", "isnet_gt_encoder", "u2net", "u2net_small"]
 
 
 def test_names() -> None:
-    assert list_models() == NAMES
+    assert list_models() == sorted([*NAMES, "mscan_tiny", "mscan_small", "mscan_base", "mscan_large"])
     assert list_models("isnet*") == ["isnet", "isnet_gt_encoder"]
 
 

@@ -92,6 +92,11 @@ def test_a_model_of_other_inputs_is_refused():
         Predictor(create_model("isnet_gt_encoder", width=0.05))
 
 
+def test_a_model_without_masks_is_refused():
+    with pytest.raises(ValueError, match="mscan_tiny gives features, no masks"):
+        Predictor(create_model("mscan_tiny"))
+
+
 def test_a_batch_gives_the_masks_of_its_images(weights):
     predictor = Predictor(create_model("isnet", width=0.0625), size=64)
     images = [RNG.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in ((20, 30), (64, 64), (7, 90))]

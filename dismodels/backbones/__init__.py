@@ -1,0 +1,1 @@
+"""Networks that give features at several scales, for the heads of others."""
