@@ -10,50 +10,27 @@ from copy import deepcopy
 
 import pytest
 import torch
-import torch.nn.functional as F
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 
 from bench.measure import DEVICE, GPU, kept_for_backward, measure
+from bench.official.networks import plain
 from dislayers import RSU
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZE = 512 if GPU else 256
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-# Of the norm of the result and of the input's gradient; bfloat16 rounds after every module of the published block.
-TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.1}
-
-
-class Published(nn.Module):
-    """The block as its authors compose it."""
-
-    def __init__(self, block: RSU) -> None:
-        super().__init__()
-        self.block = block
-
-    def unit(self, unit: nn.Module, x: Tensor) -> Tensor:
-        return F.relu(unit.norm(unit.conv(x)), inplace=True)  # type: ignore[operator, union-attr]
-
-    def forward(self, x: Tensor) -> Tensor:
-        block = self.block
-        residual = self.unit(block.input, x)
-        skips = [self.unit(block.encoder[0], residual)]
-        for conv in block.encoder[1:-1]:
-            skips.append(self.unit(conv, F.max_pool2d(skips[-1], 2, ceil_mode=True)))
-        x = self.unit(block.encoder[-1], skips[-1])
-        for conv, skip in zip(reversed(block.decoder), reversed(skips), strict=True):
-            x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
-            x = self.unit(conv, torch.cat((x, skip), 1))
-        return x + residual
-
+# Of the norm of the result, and of that of the input's gradient, in which float32 rounds some ReLUs and maxima of windows
+# another way: in float64 that makes half a percent. The published block rounds bfloat16 after every module.
+TOLERANCE = {torch.float32: (1e-4, 2e-2), torch.bfloat16: (0.1, 0.2)}
 
 IMPLEMENTATIONS: dict[str, tuple[Callable[[RSU], nn.Module], torch.memory_format]] = {
     "dislayers": (lambda block: block, torch.channels_last),
     "dislayers, NCHW": (lambda block: block, torch.contiguous_format),
-    "PyTorch": (Published, torch.channels_last),
-    "PyTorch, NCHW": (Published, torch.contiguous_format),
-    "torch.compile": (lambda block: torch.compile(Published(block)), torch.channels_last),  # type: ignore[dict-item]
+    "PyTorch": (plain, torch.channels_last),
+    "PyTorch, NCHW": (plain, torch.contiguous_format),
+    "torch.compile": (lambda block: torch.compile(plain(block)), torch.channels_last),  # type: ignore[dict-item]
 }
 
 
@@ -63,14 +40,14 @@ def made(implementation: str, dtype: str) -> tuple[nn.Module, Tensor]:
     make, layout = IMPLEMENTATIONS[implementation]
     block = RSU(7, 64, 32, 64).to(DEVICE, DTYPES[dtype], memory_format=layout)
     x = torch.randn(1, 64, SIZE, SIZE, device=DEVICE, dtype=DTYPES[dtype]).contiguous(memory_format=layout)
-    check(deepcopy(block), make, x)
+    check(block, make, x)
     return make(block), x.requires_grad_()
 
 
 def check(block: RSU, make: Callable[[RSU], nn.Module], x: Tensor) -> None:
-    found, expected = step(make(block), x.clone().requires_grad_()), step(Published(block), x.clone().requires_grad_())
-    for ours, right in zip(found, expected, strict=True):
-        assert (ours - right).norm() <= TOLERANCE[x.dtype] * right.norm()
+    found, expected = (step(composed(deepcopy(block)), x.clone().requires_grad_()) for composed in (make, plain))
+    for ours, right, tolerance in zip(found, expected, TOLERANCE[x.dtype], strict=True):
+        assert (ours - right).norm() <= tolerance * right.norm()
 
 
 def step(block: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:

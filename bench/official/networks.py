@@ -19,9 +19,10 @@ Network = TypeVar("Network", bound=nn.Module)
 def plain(model: Network) -> Network:
     """The model itself, changed: in evaluation, training and backward it now calls no op of ours."""
     for module in model.modules():
-        for kind, (method, composed) in _COMPOSED.items():
+        for kind, methods in _COMPOSED.items():
             if isinstance(module, kind):
-                setattr(module, method, MethodType(composed, module))
+                for name, composed in methods.items():
+                    setattr(module, name, MethodType(composed, module))
     return model
 
 
@@ -50,6 +51,11 @@ def _dilated_block(self: DilatedRSU, x: Tensor) -> Tensor:
     return _block(self, x, lambda unpooled: unpooled)
 
 
+def _with_its_pooled(self: RSU | DilatedRSU, x: Tensor) -> tuple[Tensor, Tensor]:
+    out = self(x)
+    return out, _pooled(out)
+
+
 def _features(self: NestedU, x: Tensor) -> list[Tensor]:
     skips = [self.encoder[0](x)]
     for stage in self.encoder[1:]:
@@ -76,10 +82,10 @@ def _resized(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
-_COMPOSED: dict[type[nn.Module], tuple[str, Callable[..., Any]]] = {
-    ConvNormAct: ("forward", _unit),
-    RSU: ("forward", _pooled_block),
-    DilatedRSU: ("forward", _dilated_block),
-    NestedU: ("features", _features),
-    MultiScaleConvAttention: ("forward", _gated),
+_COMPOSED: dict[type[nn.Module], dict[str, Callable[..., Any]]] = {
+    ConvNormAct: {"forward": _unit},
+    RSU: {"forward": _pooled_block, "forward_pooled": _with_its_pooled},
+    DilatedRSU: {"forward": _dilated_block, "forward_pooled": _with_its_pooled},
+    NestedU: {"features": _features},
+    MultiScaleConvAttention: {"forward": _gated},
 }
