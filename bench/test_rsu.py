@@ -21,8 +21,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZE = 512 if GPU else 256
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-# Of the norm of the result, and of that of the input's gradient, in which float32 rounds some ReLUs and maxima of windows
-# another way: in float64 that makes half a percent. The published block rounds bfloat16 after every module.
+# Of the norm of the result, and of that of the input's gradient, in which float32 rounds some ReLUs and maxima another
+# way: against float64 that makes half a percent. The published block rounds bfloat16 after every module.
 TOLERANCE = {torch.float32: (1e-4, 2e-2), torch.bfloat16: (0.1, 0.2)}
 
 IMPLEMENTATIONS: dict[str, tuple[Callable[[RSU], nn.Module], torch.memory_format]] = {
