@@ -13,6 +13,7 @@ from dislayers.morphology import dilate, erode
 from dislayers.multiscale_conv_attention import MultiScaleConvAttention, multiscale_depthwise
 from dislayers.nmf import nmf
 from dislayers.patch_threshold import PatchThreshold, patch_threshold
+from dislayers.pointwise_gate import pointwise_gate
 from dislayers.rsu import RSU, DilatedRSU
 from dislayers.skeletonize import skeletonize
 from dislayers.upsample import upsample
@@ -41,6 +42,7 @@ __all__ = [
     "multiscale_depthwise",
     "nmf",
     "patch_threshold",
+    "pointwise_gate",
     "skeletonize",
     "upsample",
     "upsample_concat",

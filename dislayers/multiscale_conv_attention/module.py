@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 from torch import Tensor, nn
 
 from dislayers.multiscale_conv_attention.op import multiscale_depthwise
+from dislayers.pointwise_gate import pointwise_gate
 
 
 class MultiScaleConvAttention(nn.Module):
     """A gate from convolutions of several sizes: ``pointwise(a + sum_i column_i(row_i(a))) * x``.
 
     ``a = depthwise(x)`` has a square kernel; rows and columns are strips of 1 x k_i and k_i x 1, ``pointwise`` is a 1x1
-    convolution; all have a bias. See :func:`dislayers.multiscale_depthwise`.
+    convolution; all have a bias. See :func:`dislayers.multiscale_depthwise` and
+    :func:`dislayers.pointwise_gate`. Backward keeps two maps, x and what the 1x1 convolution takes.
 
     Args:
         channels: C.
@@ -43,8 +45,8 @@ class MultiScaleConvAttention(nn.Module):
         """Gate (B, C, H, W) with its own surroundings."""
         (weight,), (bias,) = _parameters([self.depthwise])
         strips = *_parameters(self.rows), *_parameters(self.columns)
-        gate: Tensor = self.pointwise(multiscale_depthwise(x, weight, bias, *strips))
-        return gate * x
+        (mixing,), (offset,) = _parameters([self.pointwise])
+        return pointwise_gate(multiscale_depthwise(x, weight, bias, *strips), mixing, offset, x)
 
 
 def _parameters(convolutions: Iterable[nn.Module]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

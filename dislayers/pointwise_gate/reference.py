@@ -1,0 +1,66 @@
+"""A 1x1 convolution times a feature map in plain PyTorch, and its gradient in closed form."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Gradients = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Those of s, weight, bias and x."""
+
+
+def pointwise_gate(s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
+    """The definition."""
+    return F.conv2d(s, weight, bias) * x
+
+
+def forward(s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
+    """As :func:`pointwise_gate`, with the dtype and layout of x; there is never a map beside the result."""
+    return like(_times(_gate(s, weight, bias), x), x)
+
+
+def backward(gradient: Tensor, s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Gradients:
+    """The gradients of :func:`pointwise_gate`, which computes the gate anew."""
+    d_x = like(_times(_gate(s, weight, bias), gradient), x)
+    d_gate = (gradient * x).to(s.dtype)
+    d_bias = d_gate.sum((0, 2, 3))  # convolution_backward would add it up with 4 digits if it is channels_last
+    return *products(d_gate, s, weight), d_bias, d_x
+
+
+def products(d_gate: Tensor, s: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """What s and the weight get from the gradient of their product: two multiplications of matrices."""
+    matrix = weight.flatten(1)
+    with torch.autocast(s.device.type, enabled=False):
+        if channels_side_by_side(s):
+            rows, features = (t.movedim(1, 3).flatten(0, 2) for t in (d_gate, s))
+            d_s = (rows @ matrix).view(len(s), *s.shape[2:], s.shape[1]).movedim(3, 1)
+            d_weight = rows.mT @ features
+        else:
+            rows, features = d_gate.flatten(2), s.flatten(2)
+            d_s = (matrix.mT.expand(len(s), -1, -1) @ rows).view(s.shape)
+            d_weight = (rows @ features.mT).sum(0)
+    return like(d_s, s), like(d_weight.view(weight.shape), weight)
+
+
+def channels_side_by_side(tensor: Tensor) -> bool:
+    """Whether channels lie closer together than pixels, as in channels_last."""
+    return tensor.stride(1) < min(tensor.stride()[2:])
+
+
+def _gate(s: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    with torch.autocast(s.device.type, enabled=False):
+        return F.conv2d(s, weight, bias)
+
+
+def _times(gate: Tensor, factor: Tensor) -> Tensor:
+    """The product, in the place of the gate if its dtype holds it."""
+    exact = torch.promote_types(gate.dtype, factor.dtype) == gate.dtype
+    return gate.mul_(factor) if exact else gate * factor
+
+
+def like(result: Tensor, tensor: Tensor) -> Tensor:
+    """A result with the dtype and strides of another tensor: itself, else a copy."""
+    expected = torch.empty_like(tensor)
+    same = (result.dtype, result.stride()) == (expected.dtype, expected.stride())
+    return result if same else expected.copy_(result)
