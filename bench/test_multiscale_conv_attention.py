@@ -1,10 +1,11 @@
-"""The depthwise part of multi-scale convolutional attention, at the stages of MSCAN-B for an image of 1024x1024: ours
-against the published way, eager in both layouts and compiled; on a CPU on one thread.
+"""Multi-scale convolutional attention, its depthwise part and the whole, at the stages of MSCAN-B for an image of
+1024x1024: ours against the published way, eager in both layouts and compiled; on a CPU on one thread.
 
 ``extra_info`` has what autograd keeps for backward, inputs included, in MB, and on a GPU the peak of memory.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from bench.measure import DEVICE, GPU, kept_for_backward, measure
-from dislayers import multiscale_depthwise
+from dislayers import MultiScaleConvAttention, multiscale_depthwise
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -93,3 +94,47 @@ def test_depthwise(
         return
     benchmark.extra_info["kept_for_backward_mb"] = kept_for_backward(lambda: function(*given), ())
     measure(benchmark, lambda: forward_backward(function, given, incoming))
+
+
+Attention = Callable[[MultiScaleConvAttention, Tensor], Tensor]
+
+
+def published_attention(module: MultiScaleConvAttention, x: Tensor) -> Tensor:
+    """As SegNeXt's code computes it, which gates a copy of the image."""
+    gated = x.clone()
+    a = module.depthwise(x)
+    branches = [column(row(a)) for row, column in zip(module.rows, module.columns, strict=True)]
+    gate: Tensor = module.pointwise(sum(branches, a))
+    return gate * gated
+
+
+ATTENTIONS: dict[str, tuple[Attention, torch.memory_format]] = {
+    "dislayers": (MultiScaleConvAttention.forward, torch.contiguous_format),
+    "dislayers, channels_last": (MultiScaleConvAttention.forward, torch.channels_last),
+    "PyTorch": (published_attention, torch.contiguous_format),
+    "PyTorch, channels_last": (published_attention, torch.channels_last),
+}
+
+
+def trained(attention: Attention, module: MultiScaleConvAttention, x: Tensor, incoming: Tensor) -> list[Tensor]:
+    result = attention(module, x)
+    return [result, *torch.autograd.grad(result, [x, *module.parameters()], incoming)]
+
+
+@pytest.mark.parametrize("implementation", ATTENTIONS)
+@pytest.mark.parametrize("dtype", DTYPES if GPU else ["fp32"])
+@pytest.mark.parametrize(("channels", "size"), STAGES)
+def test_attention(benchmark: BenchmarkFixture, channels: int, size: int, dtype: str, implementation: str) -> None:
+    benchmark.group = f"multi-scale attention, forward and backward, {channels}x{size}x{size} {dtype}"
+    attention, layout = ATTENTIONS[implementation]
+    torch.manual_seed(0)
+    module = MultiScaleConvAttention(channels).to(DEVICE, DTYPES[dtype], memory_format=layout)
+    (x, *_), incoming = arguments(channels, size, DTYPES[dtype], layout)
+    expected = trained(
+        published_attention, deepcopy(module).float(), x.detach().float().requires_grad_(), incoming.float()
+    )
+    for i, (found, right) in enumerate(zip(trained(attention, module, x, incoming), expected, strict=True)):
+        error = (found.float() - right).abs().max() / right.abs().max()
+        assert error <= TOLERANCE[found.dtype], f"output {i} is off by {error:.2g} of its largest value"
+    benchmark.extra_info["kept_for_backward_mb"] = kept_for_backward(lambda: attention(module, x), ())
+    measure(benchmark, lambda: trained(attention, module, x, incoming))

@@ -181,6 +181,12 @@ def test_backward_keeps_nothing_but_the_arguments() -> None:
     assert sum(ours.values()) <= sum(kept(plain, x, arguments).values()) / 4
 
 
+def test_module_keeps_its_image_and_what_it_gates_it_with() -> None:
+    module, x = MultiScaleConvAttention(4), torch.randn(1, 4, 70, 70)
+    maps = [size for size in kept(module, x, ()).values() if size >= x.nbytes]
+    assert maps == [x.nbytes] * 2
+
+
 def test_half_precision_is_rounded_once() -> None:
     x = torch.randn(1, 16, 20, 20, generator=torch.Generator().manual_seed(0)).bfloat16()
     arguments = tree_map(torch.Tensor.bfloat16, parameters(16))

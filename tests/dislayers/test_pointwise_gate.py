@@ -18,7 +18,7 @@ from tests.harness import DEVICES, Op, check_op
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
-SHAPES = (2, 3, 9, 13), (3, 2, 8, 11), (1, 1, 1, 1), (1, 1, 1, 65), (0, 3, 8, 8)
+SHAPES = (2, 3, 9, 13), (3, 2, 8, 11), (1, 1, 1, 1), (0, 3, 8, 8)
 
 
 def inputs(
@@ -52,6 +52,8 @@ test_pointwise_gate = check_op(
         reference=reference.pointwise_gate,
         overload=torch.ops.dislayers.pointwise_gate.default,
         make_inputs=inputs,
+        # float64 goes to the reference, and a program is slow in the interpreter.
+        dtypes=(torch.float32, torch.bfloat16, *(() if INTERPRETED else (torch.float16, torch.float64))),
         shapes=SHAPES,
         # The weight's gradient sums what is rounded for each pixel.
         tolerances={torch.float32: (1e-5, 1e-4), torch.float16: (2e-3, 3e-2), torch.bfloat16: (2e-2, 2.5e-1)},
