@@ -5,13 +5,15 @@ Rule for large tensors: a program adds its 64-bit start to the pointer once; off
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.resources import files
 from importlib.util import find_spec
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import torch
 
@@ -47,8 +49,43 @@ class Blocks(NamedTuple):
     warps: int
 
 
-BlockTable = Mapping[str, Sequence[tuple[int, Blocks]]]
-"""For "sm_90" and the like, and "default": (elements of the tensor up to which it holds, blocks), ascending."""
+Row = TypeVar("Row", bound=tuple[Any, ...])
+Rows = Sequence[tuple[int, Row]]
+"""(elements of the tensor up to which it holds, how the kernel is cut), ascending; the last holds for all above."""
+
+BlockTable = Mapping[str, Rows[Blocks]]
+"""For "sm_90" and the like, and "default"."""
+
+ENDLESS = 1 << 62
+
+tables: dict[str, dict[str, dict[str, Rows[Any]]]] = {}
+"""The launch tables that ``python -m dislayers.tune`` can fill, by "package.op" and name."""
+
+
+def launch_table(op: str, name: str, **defaults: Rows[Row]) -> dict[str, Rows[Row]]:
+    """A launch table: for an architecture the rows in ``blocks.json`` of the package, else the defaults.
+
+    Args:
+        op: "package.op", where the kernel stands.
+        name: of the table, one of the op's.
+        defaults: rows, which are named tuples, for "default" and for architectures.
+    """
+    kind: Any = type(defaults["default"][0][1])
+    tuned = {
+        architecture: [(limit, kind(**fields)) for limit, fields in rows]
+        for architecture, rows in tuned_rows(op.partition(".")[0]).get(op, {}).get(name, {}).items()
+    }
+    table = {**defaults, **tuned}
+    tables.setdefault(op, {})[name] = table
+    return table
+
+
+@cache
+def tuned_rows(package: str) -> dict[str, dict[str, dict[str, list[tuple[int, dict[str, int]]]]]]:
+    """What ``blocks.json`` of a package says: rows by "package.op", table and architecture."""
+    text = files(package).joinpath("blocks.json").read_text(encoding="utf-8")
+    rows: dict[str, Any] = json.loads(text)
+    return rows
 
 
 @cache
@@ -60,8 +97,8 @@ def architecture(device: torch.device) -> str:
     return f"sm_{major}{minor}"
 
 
-def blocks_for(table: BlockTable, device: torch.device, elements: int) -> Blocks:
-    """The row of a launch table for a device and a size; the last row holds for all larger sizes."""
+def blocks_for(table: Mapping[str, Rows[Row]], device: torch.device, elements: int) -> Row:
+    """The row of a launch table for a device and a size."""
     rows = table.get(architecture(device), table["default"])
     return next((blocks for limit, blocks in rows if elements <= limit), rows[-1][1])
 

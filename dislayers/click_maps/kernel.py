@@ -10,15 +10,17 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
+from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers._runtime.layout import bool_as_uint8
 from dislayers.click_maps import reference
 
-# Not tuned on a GPU yet: `python -m bench.tune` prints rows for the GPU it runs on.
-BLOCKS: BlockTable = {
-    "default": [(1 << 62, Blocks(2048, 4))],
-    "cpu": [(1 << 62, Blocks(1 << 14, 4))],
-}
+# Not tuned on a GPU yet: `python -m dislayers.tune` fills it.
+BLOCKS = launch_table(
+    "dislayers.click_maps",
+    "blocks",
+    default=[(1 << 62, Blocks(2048, 4))],
+    cpu=[(1 << 62, Blocks(1 << 14, 4))],
+)
 _WIDTH = 128
 
 

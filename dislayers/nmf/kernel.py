@@ -17,7 +17,7 @@ from dislayers._runtime.launch import AheadOfTime
 from dislayers.nmf import reference
 from dislayers.nmf.backward import through_bases, through_coefficients, toward_x
 from dislayers.nmf.forward import sum_over_pixels, update_bases, update_coefficients
-from dislayers.nmf.tiles import WARPS, blocks, constants, launch
+from dislayers.nmf.tiles import TILES, blocks, constants, launch
 
 RANKS = (16, 32, 64)
 # Spans that the pixels are cut into for sums over them, and pixels that one has at least.
@@ -41,6 +41,7 @@ def _sums(x: Tensor, factor: Tensor, left: Tensor, right: Tensor, precision: str
     partial = torch.empty(batch, parts, rank, depth + rank, dtype=torch.float32, device=x.device)
     launch(
         sum_over_pixels,
+        x,
         (blocks(sum_over_pixels, x, precision)[1] + 1, parts, batch),
         rank,
         precision,
@@ -73,6 +74,7 @@ def _update(
     target = kept[:, 0] if result is None else result
     launch(
         update_coefficients,
+        x,
         (blocks(update_coefficients, x, precision)[0], len(x)),
         kept.shape[2],
         precision,
@@ -112,6 +114,7 @@ def launch_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor
             grams = kept.new_empty(batch, tiles, rank, rank)
             launch(
                 update_bases,
+                x,
                 (tiles, batch),
                 rank,
                 precision,
@@ -148,6 +151,7 @@ def launch_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> 
             slope, outer = (kept, gradient) if last else (slopes[:, step], kept[:, 0])
             launch(
                 through_coefficients,
+                x,
                 (across, batch),
                 rank,
                 precision,
@@ -177,6 +181,7 @@ def launch_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> 
             made, d_made, grams = max(step - 1, 0), torch.empty_like(d_bases), kept.new_empty(batch, tiles, rank, rank)
             launch(
                 through_bases,
+                x,
                 (tiles, batch),
                 rank,
                 precision,
@@ -198,6 +203,7 @@ def launch_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> 
         rows, columns = blocks(toward_x, x, precision)
         launch(
             toward_x,
+            x,
             (columns, rows, batch),
             rank,
             precision,
@@ -233,9 +239,10 @@ def _variants(map_: str, precision: str) -> Iterator[AheadOfTime]:
     side_by_side = dict.fromkeys(("x_stride_n", "outer_stride_n", "result_stride_n"), 1)
     maps = dict.fromkeys(("x_ptr", "outer_ptr", "result_ptr"), f"*{map_}")
     for name, kernel, flags in kernels[: None if map_ == "fp32" else -2]:
-        chosen = constants(kernel, 64, precision) | side_by_side | flags
+        (_, tile), *_ = TILES[precision][kernel]["default"]
+        chosen = constants(kernel, tile, 64, precision) | side_by_side | flags
         ends = ("_ptr", "_stride_b", "_stride_d", "_stride_step", "depth", "pixels", "span")
-        yield AheadOfTime.of(f"nmf {name} {map_} {precision}", kernel, chosen, maps, WARPS, aligned=ends)
+        yield AheadOfTime.of(f"nmf {name} {map_} {precision}", kernel, chosen, maps, tile.warps, aligned=ends)
 
 
 AHEAD_OF_TIME = [

@@ -10,16 +10,18 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
+from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers._runtime.layout import image_planes
 from dislayers.patch_threshold import reference
 from dislayers.patch_threshold.reference import STEPS
 
-# By the pixels of a patch. Not tuned on a GPU yet: `python -m bench.tune` prints rows for the GPU it runs on.
-BLOCKS: BlockTable = {
-    "default": [(1 << 10, Blocks(1024, 2)), (1 << 62, Blocks(4096, 8))],
-    "cpu": [(1 << 62, Blocks(1 << 16, 1))],
-}
+# By the pixels of a patch. Not tuned on a GPU yet: `python -m dislayers.tune` fills it.
+BLOCKS = launch_table(
+    "dislayers.patch_threshold",
+    "blocks",
+    default=[(1 << 10, Blocks(1024, 2)), (1 << 62, Blocks(4096, 8))],
+    cpu=[(1 << 62, Blocks(1 << 16, 1))],
+)
 
 
 @cache

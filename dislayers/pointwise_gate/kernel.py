@@ -6,7 +6,6 @@ gate; the library's products of matrices then take that of the gate to s and to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, architecture
+from dislayers._runtime.launch import ENDLESS, AheadOfTime, architecture, blocks_for, launch_table
 from dislayers.pointwise_gate import reference
 from dislayers.pointwise_gate.backward import put_gradients
 from dislayers.pointwise_gate.forward import put_gated
@@ -30,8 +29,11 @@ class Tile(NamedTuple):
     warps: int
 
 
-# Not tuned on a GPU yet.
-TILES: Mapping[str, Tile] = {"forward": Tile(64, 128, 32, 8), "backward": Tile(64, 128, 32, 8)}
+# Not tuned on a GPU yet: `python -m dislayers.tune` fills them.
+TILES = {
+    name: launch_table("dislayers.pointwise_gate", name, default=[(ENDLESS, Tile(64, 128, 32, 8))])
+    for name in ("forward", "backward")
+}
 # Offsets in a tile are 32 bits.
 _LONGEST_STRIDE = 1 << 24
 
@@ -74,7 +76,7 @@ def launch_forward(s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor
     if not _takes(features, gated):
         return reference.forward(s, weight, bias, x)
     result = torch.empty_like(gated)
-    _launch(put_gated, TILES["forward"], features, weight, bias, gated, result)
+    _launch(put_gated, blocks_for(TILES["forward"], x.device, x.numel()), features, weight, bias, gated, result)
     return reference.like(result.view(x.shape), x)
 
 
@@ -83,7 +85,7 @@ def launch_backward(gradient: Tensor, s: Tensor, weight: Tensor, bias: Tensor, x
     incoming, features, gated = gradient.flatten(2), s.flatten(2), x.flatten(2)
     if not _takes(features, gated, incoming):
         return reference.backward(gradient, s, weight, bias, x)
-    tile, (batch, depth, pixels) = TILES["backward"], gated.shape
+    tile, (batch, depth, pixels) = blocks_for(TILES["backward"], x.device, x.numel()), gated.shape
     d_x, d_gate = torch.empty_like(gated), torch.empty_like(gated, dtype=s.dtype)
     partial = torch.empty(batch, triton.cdiv(pixels, tile.columns), depth, dtype=torch.float32, device=s.device)
     _launch(put_gradients, tile, features, weight, bias, gated, incoming, d_x, d_gate, partial=partial)
@@ -92,7 +94,7 @@ def launch_backward(gradient: Tensor, s: Tensor, weight: Tensor, bias: Tensor, x
 
 
 def _variant(direction: str, kernel: Any, dtype: torch.dtype, precision: str, layout: str) -> AheadOfTime:
-    tile, short = TILES[direction], {torch.float32: "fp32", torch.bfloat16: "bf16"}[dtype]
+    tile, short = TILES[direction]["default"][-1][1], {torch.float32: "fp32", torch.bfloat16: "bf16"}[dtype]
     strides = ("_stride_n",) if layout == "NCHW" else ("_stride_c", "_stride_d")
     constants = _constants(tile, dtype, precision) | {x: 1 for x in kernel.arg_names if x.endswith(strides)}
     types = {x: f"*{short}" for x in kernel.arg_names if x.endswith("_ptr") and x != "partial_ptr"}

@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
+from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers._runtime.layout import bool_as_uint8, image_planes
 from dislosses._pixel_loss.formula import Arguments
 from dislosses._pixel_loss.kernel import accuracy, constants, formula_of, joined
@@ -30,10 +30,12 @@ from dislosses.deep_supervision.forward import sums_of_rows
 from dislosses.precision import dtype_of_losses
 
 # Pixels a program, and warps for each 1024 pixels of a row. Not tuned on a GPU yet.
-BLOCKS: BlockTable = {
-    "default": [(1 << 62, Blocks(16384, 8))],
-    "cpu": [(1 << 62, Blocks(1 << 20, 8))],
-}
+BLOCKS = launch_table(
+    "dislosses.deep_supervision",
+    "blocks",
+    default=[(1 << 62, Blocks(16384, 8))],
+    cpu=[(1 << 62, Blocks(1 << 20, 8))],
+)
 
 
 def _prepared(logits: Sequence[Tensor], target: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:

@@ -11,10 +11,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
+from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
 
 # Not tuned on a GPU yet. A program takes this many channels of its pixels at a time.
-BLOCKS: BlockTable = {"default": [(1 << 62, Blocks(1024, 4))], "cpu": [(1 << 62, Blocks(1 << 16, 4))]}
+BLOCKS = launch_table(
+    "dislosses.feature_sync",
+    "divergence",
+    default=[(1 << 62, Blocks(1024, 4))],
+    cpu=[(1 << 62, Blocks(1 << 16, 4))],
+)
 _CHANNELS = 32
 
 

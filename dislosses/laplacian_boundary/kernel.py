@@ -6,18 +6,20 @@ import torch
 import triton
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
+from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers._runtime.layout import bool_as_uint8, image_planes
 from dislosses.laplacian_boundary import reference
 from dislosses.laplacian_boundary.backward import gradients_of_strips
 from dislosses.laplacian_boundary.forward import join, sums_of_strips
 from dislosses.laplacian_boundary.strips import OWN, STRIP
 
-# Not tuned on a GPU yet: `python -m bench.tune` prints rows for the GPU it runs on. A warp has one strip.
-BLOCKS: BlockTable = {
-    "default": [(1 << 18, Blocks(512, 1)), (1 << 22, Blocks(1024, 1)), (1 << 62, Blocks(2048, 1))],
-    "cpu": [(1 << 62, Blocks(1 << 16, 16))],
-}
+# Not tuned on a GPU yet: `python -m dislayers.tune` fills it. A warp has one strip.
+BLOCKS = launch_table(
+    "dislosses.laplacian_boundary",
+    "blocks",
+    default=[(1 << 18, Blocks(512, 1)), (1 << 22, Blocks(1024, 1)), (1 << 62, Blocks(2048, 1))],
+    cpu=[(1 << 62, Blocks(1 << 16, 16))],
+)
 _JOINED = 1024
 
 

@@ -12,16 +12,14 @@ import torch
 import triton
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime
+from dislayers._runtime.launch import AheadOfTime, blocks_for
 from dislayers._runtime.layout import dense_samples
 from dislosses.orthogonality import reference
 from dislosses.orthogonality.backward import gradients_of_tiles
 from dislosses.orthogonality.forward import distances_of_tiles, join
-from dislosses.orthogonality.shapes import TILE, backward_shapes, forward_shapes
+from dislosses.orthogonality.shapes import TILES, Tile, backward_shapes, forward_shapes
 from dislosses.orthogonality.table import write_table
 
-# Not tuned on a GPU yet.
-_WARPS = 8
 # Sums that a program of the join adds at a time.
 _JOINED = 128
 # Addresses of a launch: arguments may have 4 KiB.
@@ -48,12 +46,21 @@ def _exact(weights: Sequence[Tensor]) -> bool:
     return weights[0].dtype == torch.float32 and torch.get_float32_matmul_precision() == "highest"
 
 
+def _tile(weights: Sequence[Tensor]) -> Tile:
+    return blocks_for(TILES, weights[0].device, sum(map(torch.numel, weights)))
+
+
+def _constants(tile: Tile) -> dict[str, int]:
+    return {"HEIGHT": tile.height, "WIDTH": tile.width, "DEPTH": tile.depth}
+
+
 def launch_forward(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """As :func:`dislosses.orthogonality.reference.forward`."""
     if weights[0].dtype == torch.float64:
         return reference.forward(weights)
     count, device = len(weights), weights[0].device
-    columns, tiles, signs = forward_shapes(tuple([w.shape for w in weights]))
+    tile = _tile(weights)
+    columns, tiles, signs = forward_shapes(tuple([w.shape for w in weights]), tile)
     losses, partial = (torch.empty(n, dtype=torch.float32, device=device) for n in (count, tiles))
     sign = torch.zeros(signs, dtype=torch.int8, device=device)
     with torch.cuda.device_of(losses):
@@ -69,8 +76,8 @@ def launch_forward(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
                 count,
                 PRECISION="tf32x3" if _exact(weights) else "tf32",
                 MEMBERS=triton.next_power_of_2(count),
-                num_warps=_WARPS,
-                **TILE,
+                num_warps=tile.warps,
+                **_constants(tile),
             )
         join[(count,)](shapes, partial, losses, count, tiles, BLOCK=_JOINED, num_warps=1)
     return losses, sign
@@ -80,7 +87,8 @@ def launch_backward(gradient: Tensor, sign: Tensor, weights: Sequence[Tensor]) -
     """As :func:`dislosses.orthogonality.reference.backward`."""
     if weights[0].dtype == torch.float64:
         return reference.backward(gradient, sign, weights)
-    columns, tiles, _ = backward_shapes(tuple([w.shape for w in weights]))
+    tile = _tile(weights)
+    columns, tiles, _ = backward_shapes(tuple([w.shape for w in weights]), tile)
     results = [torch.empty_like(w if w.is_contiguous() else dense_samples(w)) for w in weights]
     with torch.cuda.device_of(gradient):
         matrices = _dense(weights)
@@ -96,25 +104,26 @@ def launch_backward(gradient: Tensor, sign: Tensor, weights: Sequence[Tensor]) -
                 len(weights),
                 EXACT=_exact(weights),
                 MEMBERS=triton.next_power_of_2(len(weights)),
-                num_warps=_WARPS,
-                **TILE,
+                num_warps=tile.warps,
+                **_constants(tile),
             )
     return results
 
 
 _TYPES = {"addresses_ptr": "*i64", "shapes_ptr": "*i64", "sign_ptr": "*i8"}
-_MANY = {"MEMBERS": 128, **TILE}
+_TILE = TILES["default"][-1][1]
+_MANY = {"MEMBERS": 128, **_constants(_TILE)}
 
 
 def _forward(weight: str, precision: str) -> AheadOfTime:
     name, types = f"orthogonality forward {weight} {precision}", _TYPES | {"weight_type": f"*{weight}"}
-    return AheadOfTime.of(name, distances_of_tiles, _MANY | {"PRECISION": precision}, types, _WARPS)
+    return AheadOfTime.of(name, distances_of_tiles, _MANY | {"PRECISION": precision}, types, _TILE.warps)
 
 
 def _backward(weight: str, exact: bool) -> AheadOfTime:
     name = f"orthogonality backward {weight} {'exact' if exact else 'tf32'}"
     types = _TYPES | {"weight_type": f"*{weight}"}
-    return AheadOfTime.of(name, gradients_of_tiles, _MANY | {"EXACT": exact}, types, _WARPS)
+    return AheadOfTime.of(name, gradients_of_tiles, _MANY | {"EXACT": exact}, types, _TILE.warps)
 
 
 AHEAD_OF_TIME = [

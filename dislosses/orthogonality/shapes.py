@@ -10,10 +10,21 @@ from typing import NamedTuple
 
 import torch
 
+from dislayers._runtime.launch import ENDLESS, launch_table
 from dislosses.orthogonality import reference
 
-# The tile of a program, and how deep it goes at a time; not tuned on a GPU yet.
-TILE = {"HEIGHT": 128, "WIDTH": 64, "DEPTH": 32}
+
+class Tile(NamedTuple):
+    """That of a program, how deep it goes at a time, and its warps."""
+
+    height: int
+    width: int
+    depth: int
+    warps: int
+
+
+# Not tuned on a GPU yet: `python -m dislayers.tune` fills it.
+TILES = launch_table("dislosses.orthogonality", "tiles", default=[(ENDLESS, Tile(128, 64, 32, 8))])
 
 
 class Shapes(NamedTuple):
@@ -31,16 +42,16 @@ class Shapes(NamedTuple):
 
 
 @cache
-def forward_shapes(shapes: tuple[torch.Size, ...]) -> Shapes:
+def forward_shapes(shapes: tuple[torch.Size, ...], tile: Tile) -> Shapes:
     """With the tiles of ``W W^T`` that have an element on the diagonal or right of it."""
-    height, width = TILE["HEIGHT"], TILE["WIDTH"]
+    height, width, *_ = tile
     return _shapes(shapes, lambda rows, _: sum(ceil((rows - row) / width) for row in range(0, rows, height)))
 
 
 @cache
-def backward_shapes(shapes: tuple[torch.Size, ...]) -> Shapes:
+def backward_shapes(shapes: tuple[torch.Size, ...], tile: Tile) -> Shapes:
     """With the tiles of W."""
-    height, width = TILE["HEIGHT"], TILE["WIDTH"]
+    height, width, *_ = tile
     return _shapes(shapes, lambda rows, columns: ceil(rows / height) * ceil(columns / width))
 
 
