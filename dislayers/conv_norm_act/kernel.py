@@ -9,16 +9,18 @@ import torch
 import triton
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
+from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers.conv_norm_act import reference
 from dislayers.conv_norm_act.backward import gradient_of_x, join_sums, sums_of_parts
 from dislayers.conv_norm_act.forward import join_moments, moments_of_parts, normalize
 
-# Not tuned on a GPU yet: `python -m bench.tune` prints rows for the GPU it runs on.
-BLOCKS: BlockTable = {
-    "default": [(1 << 20, Blocks(2048, 4)), (1 << 62, Blocks(4096, 8))],
-    "cpu": [(1 << 62, Blocks(1 << 14, 4))],
-}
+# Not tuned on a GPU yet: `python -m dislayers.tune` fills it.
+BLOCKS = launch_table(
+    "dislayers.conv_norm_act",
+    "blocks",
+    default=[(1 << 20, Blocks(2048, 4)), (1 << 62, Blocks(4096, 8))],
+    cpu=[(1 << 62, Blocks(1 << 14, 4))],
+)
 # Windows side by side or channels of a span, at most.
 _WIDEST = 64
 # Programs that add up, more or less, and parts of a channel, at most: so many are joined at once, for a few channels.
