@@ -121,8 +121,8 @@ struct Sums {
     void start(int64_t channel, bool last) {
         for (int64_t i = 0; i < 2; ++i) {
             for (Lanes& sum : own[i]) sum = Lanes{};
-            if (last) memset(of_channels + i * channels, 0, static_cast<size_t>(channels) * sizeof(float));
-            else of_channels[i * channels + channel] = 0;
+            const int64_t count = last ? channels : 1;
+            memset(of_channels + i * channels + channel, 0, static_cast<size_t>(count) * sizeof(float));
         }
     }
 
