@@ -24,11 +24,11 @@ LAYOUTS = (torch.contiguous_format, torch.channels_last)
 def make_inputs(
     shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Few values far apart: what is equal, or larger, is so in any precision."""
-    x = torch.randint(-2, 3, shape, generator=generator) / 2
+    """Few values far apart, and far from their mean: what is equal, or larger, is so in any precision."""
+    x = torch.randint(-2, 2, shape, generator=generator) + 0.5
     residual = 8.0 * torch.randint(0, 2, shape, generator=generator)
     weight = torch.empty(shape[1]).uniform_(0.75, 1.25, generator=generator)
-    bias = torch.empty(shape[1]).uniform_(-0.5, 0.5, generator=generator)
+    bias = torch.empty(shape[1]).uniform_(-0.05, 0.05, generator=generator)
     return tuple(tensor.to(dtype) for tensor in (x, weight, bias, residual)), {}
 
 
