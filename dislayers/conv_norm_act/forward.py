@@ -11,11 +11,10 @@ from dislayers.conv_norm_act.windows import channels_of, load, place_of, pooled_
 @triton.jit
 def over_tile(values, CHANNELS_LAST: tl.constexpr):
     """The sums of a tile's channels."""
-    sums = tl.sum(values, axis=0, keep_dims=True)
     if CHANNELS_LAST:
-        return sums
+        return tl.sum(values, axis=0)[None, :]
     else:
-        return tl.sum(sums, axis=1, keep_dims=True)
+        return tl.full((1, 1), tl.sum(tl.sum(values, axis=1), axis=0), tl.float32)
 
 
 @triton.jit
@@ -51,8 +50,12 @@ def moments_of_parts(
     offset = total / tl.maximum(count, 1)
     number = over_tile(count, CHANNELS_LAST)
     mean = over_tile(count * (pivot + offset), CHANNELS_LAST) / tl.maximum(number, 1)
-    distance = pivot + offset - mean
-    squares = over_tile(squares - total * offset + count * distance * distance, CHANNELS_LAST)
+    # Far from 0 this mean is rounded, but the distances from it lose nothing.
+    distance = (pivot - mean) + offset
+    moved = over_tile(count * distance, CHANNELS_LAST)
+    off = moved / tl.maximum(number, 1)
+    squares = over_tile(squares - total * offset + count * distance * distance, CHANNELS_LAST) - moved * off
+    mean += off
     place = place_of(0, sizes, SPANS, WIDTH, CHANNELS_LAST)
     channel, exists = channels_of(place, WIDTH, CHANNELS_LAST)
     channels, parts = sizes[5], tl.num_programs(0)
@@ -79,7 +82,9 @@ def join_moments(partial_ptr, mean_ptr, variance_ptr, parts, channels, PARTS: tl
     number = tl.maximum(tl.sum(count, axis=0), 1)
     mean = tl.sum(count * means, axis=0) / number
     distance = means - mean[None, :]
-    variance = tl.sum(squares + count * distance * distance, axis=0) / number
+    off = tl.sum(count * distance, axis=0) / number
+    variance = tl.sum(squares + count * distance * distance, axis=0) / number - off * off
+    mean += off
     channel = tl.program_id(0) * CHANNELS + tl.arange(0, CHANNELS)
     tl.store(mean_ptr + channel, mean, mask=channel < channels)
     tl.store(variance_ptr + channel, variance, mask=channel < channels)

@@ -207,7 +207,7 @@ def _variant(kernel: Any, dtype: str, channels_last: bool, maps: str, budget: fl
 
 def _variants(dtype: str, channels_last: bool) -> Iterator[AheadOfTime]:
     kernels: tuple[tuple[Any, str, float], ...] = (
-        (moments_of_parts, "x", 51),
+        (moments_of_parts, "x", 53),
         (normalize, "x out", 25),
         (normalize, "x out pooled", 26),
         (normalize, "x residual out", 27),
