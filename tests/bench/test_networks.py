@@ -43,7 +43,7 @@ def both(name: str) -> tuple[nn.Module, nn.Module]:
 def outputs_and_gradients(model: nn.Module, image: Tensor) -> list[Tensor]:
     outputs = tree_leaves(model(image))
     torch.manual_seed(1)
-    sum((output * torch.randn_like(output)).sum() for output in outputs).backward()
+    sum((output * torch.randn(output.shape)).sum() for output in outputs).backward()
     return [*outputs, *(parameter.grad for parameter in model.parameters())]
 
 
@@ -62,15 +62,16 @@ def test_the_plain_network_is_ours(name: str, layout: torch.memory_format) -> No
 @pytest.mark.parametrize("name", MODELS)
 def test_the_plain_network_trains_as_ours(name: str) -> None:
     ours, theirs = both(name)
-    image = torch.randn(4, 3, 128, 128, dtype=torch.float64)
+    image = torch.randn(4, 3, 128, 128)
+    exact = copy.deepcopy(theirs).double()
     results = []
-    for model in (ours.double(), theirs.double()):
+    for model, x in ((ours, image), (theirs, image), (exact, image.double())):
         torch.manual_seed(0)
-        results.append(outputs_and_gradients(model, image))
+        results.append(outputs_and_gradients(model, x))
     # All together: a bias before batch norm has a gradient of rounding errors alone.
-    assert difference(*results) < 1e-8
+    assert difference(results[0], results[2]) <= 3 * difference(results[1], results[2])
     for key, value in ours.state_dict().items():
-        torch.testing.assert_close(theirs.state_dict()[key], value)
+        torch.testing.assert_close(theirs.state_dict()[key], value, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", MODELS)
