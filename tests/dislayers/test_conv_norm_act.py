@@ -334,7 +334,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return batch_norm_relu(*arguments)
 
     monkeypatch.setattr("dislayers.conv_norm_act.module.batch_norm_relu", counting)
-    monkeypatch.setattr("dislayers.conv_norm_act.module._has_kernel", lambda device: True)
+    monkeypatch.setattr("dislayers.conv_norm_act.module.has_kernel", lambda op, device: True)
     return calls
 
 
