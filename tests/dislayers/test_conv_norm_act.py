@@ -320,7 +320,7 @@ def test_dtypes_may_differ() -> None:
 class PlainUnit(ConvNormAct):
     """Every module on its own."""
 
-    def _in_one_op(self, x: Tensor) -> bool:
+    def _is_fused(self, x: Tensor) -> bool:
         return False
 
 
