@@ -15,6 +15,7 @@
 #include "patch_threshold.h"
 #include "pixel_loss.h"
 #include "skeletonize.h"
+#include "upsample_concat.h"
 #include "weighted_f_measure.h"
 #include "laplacian_boundary.h"
 
@@ -59,6 +60,8 @@ void multiscale_depthwise_backward_cpu(const MultiscaleDepthwise& task, int64_t 
 void batch_norm_relu_cpu(const BatchNormRelu& task, int64_t threads, int instruction_set);
 void normalize_relu_cpu(const BatchNormRelu& task, int64_t threads, int instruction_set);
 void batch_norm_relu_backward_cpu(const BatchNormRelu& task, int64_t threads, int instruction_set);
+void upsample_concat_cpu(const UpsampleConcat& task, int64_t threads, int instruction_set);
+void upsample_concat_backward_cpu(const UpsampleConcat& task, int64_t threads, int instruction_set);
 
 // Queues on the stream (a cudaStream_t) of the current device; at most `dilate_cuda_iterations` a call. The
 // text of the error, or null.

@@ -254,6 +254,29 @@ BatchNormRelu batch_norm_relu(const std::vector<std::pair<FeatureMap BatchNormRe
     task.eps = eps;
     task.batch = batch, task.channels = channels, task.height = height, task.width = width;
     return task;
+// Of maps that lie alike.
+FeatureMap feature_map(const Map& map, bool channels_last) {
+    const FeatureMap found = feature_map(map);
+    const int64_t side_by_side = channels_last ? found.channel_stride : found.column_stride;
+    expect(side_by_side == 1, "maps must have their channels side by side if channels_last, else their columns");
+    return found;
+}
+
+// Batch, channels, height and width.
+using MapSize = std::tuple<int64_t, int64_t, int64_t, int64_t>;
+
+UpsampleConcat upsample_concat(const Map& low, MapSize size, const Map& full, MapSize full_size, bool channels_last) {
+    for (const MapSize& of : {size, full_size}) {
+        const auto [batch, channels, height, width] = of;
+        expect(batch > 0 && channels > 0, "sizes must have at least one sample and one channel");
+        expect(batch <= most_pixels && channels <= most_pixels / batch, "sizes must have at most 2^40 pixels");
+        checked({batch * channels, height, width});
+    }
+    const auto [batch, channels, height, width] = size;
+    const auto [full_batch, full_channels, full_height, full_width] = full_size;
+    expect(batch == full_batch && channels <= full_channels, "sizes must have one batch, and channels for both maps");
+    return {feature_map(low, channels_last), feature_map(full, channels_last), {}, batch, channels,
+            full_channels - channels, height, width, full_height, full_width, channels_last};
 }
 
 int best() { return static_cast<int>(best_instruction_set()); }
@@ -569,6 +592,22 @@ PYBIND11_MODULE(_C, module) {
         },
         "d_out"_a, "d_pooled"_a, "x"_a, "weight"_a, "bias"_a, "mean"_a, "variance"_a, "residual"_a, "eps"_a, "dtype"_a,
         "d_x"_a, "d_weight"_a, "d_bias"_a, "d_residual"_a, "size"_a, "threads"_a, "instruction_set"_a);
+        "upsample_concat_cpu",
+        [](const Map& x, MapSize size, const Map& skip, const Map& out, MapSize out_size, bool channels_last,
+           int64_t threads, int instruction_set) {
+            auto task = upsample_concat(x, size, out, out_size, channels_last);
+            if (task.skip_channels) task.skip = feature_map(skip, channels_last);
+            run(upsample_concat_cpu, task, threads, instruction_set);
+        },
+        "x"_a, "size"_a, "skip"_a, "out"_a, "out_size"_a, "channels_last"_a, "threads"_a, "instruction_set"_a);
+    module.def(
+        "upsample_concat_backward_cpu",
+        [](const Map& gradient, MapSize gradient_size, const Map& out, MapSize size, bool channels_last,
+           int64_t threads, int instruction_set) {
+            const auto task = upsample_concat(out, size, gradient, gradient_size, channels_last);
+            run(upsample_concat_backward_cpu, task, threads, instruction_set);
+        },
+        "gradient"_a, "gradient_size"_a, "out"_a, "size"_a, "channels_last"_a, "threads"_a, "instruction_set"_a);
 #if defined(DISLAYERS_CUDA)
     module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
     module.def(

@@ -1,0 +1,109 @@
+"""The op ``dislayers::upsample_concat`` with its gradient, and the function that people call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dislayers._runtime import check
+from dislayers._runtime.backend import Implementation
+from dislayers._runtime.launch import in_triton
+from dislayers._runtime.library import left_to_compiler, register
+from dislayers._runtime.native import missing_kernel
+from dislayers.upsample_concat import native, reference
+
+_NAME = "dislayers::upsample_concat"
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, skip = inputs
+    ctx.size, ctx.full = tuple(x.shape), tuple(skip.shape)
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    channels = ctx.size[1]
+    same = ctx.size[-2:] == ctx.full[-2:]
+    of_x = gradient[:, :channels] if same else _differentiate(gradient, ctx.size)
+    return of_x, gradient[:, channels:]
+
+
+def _save_for_second(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    gradient, size = inputs
+    ctx.rest = gradient.shape[0], gradient.shape[1] - size[1], *gradient.shape[-2:]
+
+
+def _second(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    """The op is linear: its gradient's gradient is the op itself, beside zeros."""
+    return _compute(gradient, gradient.new_zeros(()).expand(ctx.rest)), None
+
+
+_differentiate = register(
+    f"{_NAME}_backward(Tensor gradient, SymInt[] size) -> Tensor",
+    reference.backward,
+    reference.room_for_gradient,
+    kernels=[
+        in_triton("dislayers.upsample_concat.kernel.launch_backward"),
+        Implementation("native", native.backward, missing_kernel("upsample_concat_backward")),
+    ],
+    backward=_second,
+    setup_context=_save_for_second,
+)
+
+_compute = register(
+    f"{_NAME}(Tensor x, Tensor skip) -> Tensor",
+    reference.upsample_concat,
+    reference.room,
+    kernels=[
+        in_triton("dislayers.upsample_concat.kernel.launch_forward"),
+        Implementation("native", native.forward, missing_kernel("upsample_concat")),
+    ],
+    backward=_backward,
+    setup_context=_save,
+)
+
+
+def upsample_concat(x: Tensor, skip: Tensor) -> Tensor:
+    """Resize x to the size of skip, as :func:`dislayers.upsample`, and put it before skip along the channels.
+
+    ``cat(upsample(x, skip.shape[-2:]), skip)`` without a map of x at the size of skip.
+
+    Args:
+        x: (B, C, h, w), floating; smaller than skip or larger.
+        skip: (B, D, H, W), floating.
+
+    Returns:
+        (B, C + D, H, W), in the layout of skip (channels_last or contiguous), of the dtype that x and skip promote to.
+
+    Raises:
+        TypeError: x or skip is not floating.
+        ValueError: x or skip has not four dimensions, or one but the batch is 0; their batches or devices differ.
+
+    Numerics:
+        Computed in float32 (float64 from float64) and rounded once; skip is copied bit by bit, and so is x if it has
+        the size. Weights are PyTorch's. The gradient of x is a sum over the pixels that x has a share in, in their
+        order: deterministic, for any number of threads. NaN and infinity reach the pixels that they have a share in.
+        Backward keeps sizes and no tensor; the gradient of skip is a view of the one that comes in.
+
+    Source:
+        U²-Net (Qin et al., 2020), every step of its decoders.
+    """
+    _check(x, skip)
+    dtype = torch.promote_types(x.dtype, skip.dtype)
+    x, skip = x.to(dtype), skip.to(dtype)
+    if left_to_compiler(_NAME, x.device):
+        return reference.upsample_concat(x, skip)
+    result: Tensor = _compute(x, skip)
+    return result
+
+
+def _check(x: Tensor, skip: Tensor) -> None:
+    for name, value in (("x", x), ("skip", skip)):
+        check.floating(name, value)
+        if value.ndim != 4 or 0 in value.shape[1:]:
+            raise ValueError(f"{name} must have the shape (B, C, H, W), all but B above 0, got {tuple(value.shape)}")
+    check.beside("skip", skip, "x", x)
+    if len(x) != len(skip):
+        raise ValueError(f"skip must have the batch of x, {len(x)}, got {len(skip)}")
