@@ -18,6 +18,7 @@ constexpr int64_t lanes = 4;
 
 #if defined(__GNUC__)
 using Lanes = float __attribute__((vector_size(4 * lanes)));
+inline Lanes broadcast(float number) { return number - Lanes{}; }
 #else
 struct Lanes {
     float values[lanes];
@@ -28,6 +29,11 @@ struct Lanes {
         return *this;
     }
 };
+inline Lanes broadcast(float number) {
+    Lanes all;
+    for (int64_t i = 0; i < lanes; ++i) all[i] = number;
+    return all;
+}
 inline Lanes operator+(Lanes a, const Lanes& b) { return a += b; }
 inline Lanes operator*(Lanes a, const Lanes& b) {
     for (int64_t i = 0; i < lanes; ++i) a.values[i] *= b.values[i];

@@ -56,7 +56,7 @@ void run(const UpsampleConcat& task, Kernel kernel, int64_t rows, int64_t channe
     const int64_t bands = (rows + pitch - 1) / pitch, count = task.batch * planes * bands;
     const int64_t numbers = task.batch * channels * task.full_height * task.full_width;
     const int64_t workers = std::min({threads, count, numbers / numbers_for_a_thread + 1});
-    const int64_t room = task.channels_last ? 0 : 2 * room_of_full_row(task.full_width) + task.width + 2 * low_margin;
+    const int64_t room = task.channels_last ? task.width * task.channels : 2 * room_of_full_row(task.full_width) + task.width + 2 * low_margin;
     const Workspace<float> rooms(workers, room);
     for_each_task(count, workers, [&](int64_t worker, const auto& next) {
         UpsampleBand band = whole;

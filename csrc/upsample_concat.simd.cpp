@@ -10,43 +10,36 @@ namespace dislayers {
 namespace DISLAYERS_INSTRUCTION_SET {
 namespace {
 
-inline Lanes broadcast(float number) {
-    Lanes all;
-    for (int64_t i = 0; i < lanes; ++i) all[i] = number;
-    return all;
-}
-
-struct LoadAll {
+// A vector of numbers from a place on, or one number.
+struct ByLanes {
     int64_t place;
+
     Lanes operator()(const float* from) const { return load_lanes(from + place); }
+    void store(float* to, const Lanes& numbers) const { store_lanes(to + place, numbers); }
+    Lanes all(float number) const { return broadcast(number); }
 };
 
-struct LoadSome {
-    int64_t count;
-    Lanes operator()(const float* from) const {
-        Lanes loaded = {};
-        memcpy(&loaded, from, static_cast<size_t>(count) * sizeof(float));
-        return loaded;
-    }
+struct OneByOne {
+    int64_t place;
+
+    float operator()(const float* from) const { return from[place]; }
+    void store(float* to, float number) const { to[place] = number; }
+    float all(float number) const { return number; }
 };
 
-// Writes `count` numbers, a vector at a time; compute(load) makes a vector of what load gives of any addresses. The last
-// vector may overlap the one before.
-template <typename Compute>
-inline void fill(float* to, int64_t count, const Compute& compute) {
+// Visits `count` numbers; the last vector may overlap the one before.
+template <typename Visit>
+inline void for_each_vector(int64_t count, const Visit& visit) {
     if (count < lanes) {
-        const Lanes made = compute(LoadSome{count});
-        memcpy(to, &made, static_cast<size_t>(count) * sizeof(float));
+        for (int64_t i = 0; i < count; ++i) visit(OneByOne{i});
         return;
     }
-    for (int64_t i = 0; i < count; i += lanes) {
-        const int64_t place = i < count - lanes ? i : count - lanes;
-        store_lanes(to + place, compute(LoadAll{place}));
-    }
+    for (int64_t i = 0; i <= count - lanes; i += lanes) visit(ByLanes{i});
+    if (count % lanes) visit(ByLanes{count - lanes});
 }
 
-inline void copy(const float* from, float* to, int64_t count) {
-    fill(to, count, [&](const auto& load) { return load(from); });
+void copy(const float* from, float* to, int64_t count) {
+    memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
 }
 
 float* row_of(const FeatureMap& map, const UpsampleBand& band, int64_t y) {
@@ -55,57 +48,51 @@ float* row_of(const FeatureMap& map, const UpsampleBand& band, int64_t y) {
 
 int64_t next_on(const Axis& axis, int64_t i) { return i + 1 < axis.low ? i + 1 : i; }
 
-// Two rows of low pixels, and the share of the second.
+// Two low rows, and the share of the second.
 struct Between {
     const float *above, *below;
     float weight;
+
+    // `count` numbers from `place` on.
+    void mix(float* to, int64_t place, int64_t count) const {
+        for_each_vector(count, [&](const auto& at) {
+            at.store(to, at.all(1.0f - weight) * at(above + place) + at.all(weight) * at(below + place));
+        });
+    }
 };
 
-// The pixels of a full row; beside each stands one of the skip connection.
-void mix_pixels(const UpsampleConcat& task, const Axis& columns, const Between& rows, const float* skip, float* out) {
-    const int64_t step = task.low.column_stride, channels = task.channels;
+// The pixels of a full row, from those of a row that lies where it does; beside each stands one of the skip connection.
+void widen_pixels(const UpsampleConcat& task, const Axis& columns, const float* low, const float* skip, float* out) {
+    const int64_t step = task.full.column_stride, skip_step = task.skip.column_stride, channels = task.channels;
     for (int64_t j = 0; j < columns.low; ++j) {
-        const int64_t left = j * step, right = next_on(columns, j) * step;
-        for (int64_t x = columns.begin[j]; x < columns.begin[j + 1]; ++x) {
-            const float weight = columns.weight[x];
-            const Lanes above_left = broadcast((1.0f - rows.weight) * (1.0f - weight));
-            const Lanes above_right = broadcast((1.0f - rows.weight) * weight);
-            const Lanes below_left = broadcast(rows.weight * (1.0f - weight));
-            const Lanes below_right = broadcast(rows.weight * weight);
-            fill(out + x * task.full.column_stride, channels, [&](const auto& load) {
-                return above_left * load(rows.above + left) + above_right * load(rows.above + right) +
-                       below_left * load(rows.below + left) + below_right * load(rows.below + right);
-            });
-            copy(skip + x * task.skip.column_stride, out + x * task.full.column_stride + channels, task.skip_channels);
-        }
+        const int64_t first = columns.begin[j], last = columns.begin[j + 1];
+        const float *const left = low + j * channels, *const right = low + next_on(columns, j) * channels;
+        for_each_vector(channels, [&](const auto& at) {
+            const auto before = at(left), behind = at(right);
+            for (int64_t x = first; x < last; ++x) {
+                const float weight = columns.weight[x];
+                at.store(out + x * step, at.all(1.0f - weight) * before + at.all(weight) * behind);
+            }
+        });
+        for_each_vector(task.skip_channels, [&](const auto& at) {
+            for (int64_t x = first; x < last; ++x) at.store(out + x * step + channels, at(skip + x * skip_step));
+        });
     }
 }
 
-void copy_pixels(const UpsampleConcat& task, const float* low, const float* skip, float* out) {
-    for (int64_t x = 0; x < task.full_width; ++x) {
-        float* const pixel = out + x * task.full.column_stride;
-        copy(low + x * task.low.column_stride, pixel, task.channels);
-        copy(skip + x * task.skip.column_stride, pixel + task.channels, task.skip_channels);
-    }
-}
-
-bool is_resized(const UpsampleConcat& task) {
-    return task.height != task.full_height || task.width != task.full_width;
-}
-
-void upsample_pixels(const UpsampleConcat& task, const UpsampleBand& band) {
+void upsample_pixels(const UpsampleConcat& task, const UpsampleBand& band, float* low) {
+    const int64_t channels = task.channels, step = task.low.column_stride;
     int64_t i = 0;
     for (int64_t y = band.first; y < band.last; ++y) {
         while (band.rows.begin[i + 1] <= y) ++i;
-        const float* const above = row_of(task.low, band, i);
-        const float* const skip = row_of(task.skip, band, y);
-        float* const out = row_of(task.full, band, y);
-        if (!is_resized(task)) {
-            copy_pixels(task, above, skip, out);
+        const Between rows = {row_of(task.low, band, i), row_of(task.low, band, next_on(band.rows, i)),
+                              band.rows.weight[y]};
+        if (step == channels) {
+            rows.mix(low, 0, task.width * channels);
         } else {
-            const Between rows = {above, row_of(task.low, band, next_on(band.rows, i)), band.rows.weight[y]};
-            mix_pixels(task, band.columns, rows, skip, out);
+            for (int64_t j = 0; j < task.width; ++j) rows.mix(low + j * channels, j * step, channels);
         }
+        widen_pixels(task, band.columns, low, row_of(task.skip, band, y), row_of(task.full, band, y));
     }
 }
 
@@ -149,15 +136,7 @@ void upsample_rows(const UpsampleConcat& task, const UpsampleBand& band, float* 
     int64_t i = 0;
     for (int64_t y = band.first; y < band.last; ++y) {
         while (band.rows.begin[i + 1] <= y) ++i;
-        float* const out = row_of(task.full, band, y);
-        const Between rows = wide.at(i, band.rows.weight[y]);
-        if (rows.weight == 0) {
-            copy(rows.above, out, task.full_width);
-            continue;
-        }
-        const Lanes upper = broadcast(1.0f - rows.weight), lower = broadcast(rows.weight);
-        fill(out, task.full_width,
-             [&](const auto& load) { return upper * load(rows.above) + lower * load(rows.below); });
+        wide.at(i, band.rows.weight[y]).mix(row_of(task.full, band, y), 0, task.full_width);
     }
 }
 
@@ -179,19 +158,17 @@ void gather_pixels(const UpsampleConcat& task, const UpsampleBand& band, int64_t
     const int64_t row_step = task.full.row_stride, step = task.full.column_stride;
     const float* const above = row_of(task.full, band, rows.first[i]);
     float* const out = row_of(task.low, band, i);
-    for (int64_t j = 0; j < task.width; ++j) {
-        const float* const left = above + columns.first[j] * step;
-        fill(out + j * task.low.column_stride, task.channels, [&](const auto& load) {
-            Lanes sum = {};
-            const float* row = left;
+    for (int64_t j = 0; j < task.width; ++j)
+        for_each_vector(task.channels, [&](const auto& at) {
+            auto sum = at.all(0);
+            const float* row = above + columns.first[j] * step;
             for (int64_t s = rows.begin[i]; s < rows.begin[i + 1]; ++s, row += row_step) {
                 const float* pixel = row;
                 for (int64_t t = columns.begin[j]; t < columns.begin[j + 1]; ++t, pixel += step)
-                    sum += broadcast(rows.share[s] * columns.share[t]) * load(pixel);
+                    sum += at.all(rows.share[s] * columns.share[t]) * at(pixel);
             }
-            return sum;
+            at.store(out + j * task.low.column_stride, sum);
         });
-    }
 }
 
 // Likewise: full rows times their shares, and then along the row; the margins of the full row are 0.
@@ -200,12 +177,12 @@ void gather_row(const UpsampleConcat& task, const UpsampleBand& band, int64_t i,
     const bool wider = task.width != task.full_width;
     float* const out = row_of(task.low, band, i);
     const float* const above = row_of(task.full, band, rows.first[i]);
-    fill(wider ? full : out, task.full_width, [&](const auto& load) {
-        Lanes sum = {};
+    for_each_vector(task.full_width, [&](const auto& at) {
+        auto sum = at.all(0);
         const float* row = above;
         for (int64_t s = rows.begin[i]; s < rows.begin[i + 1]; ++s, row += task.full.row_stride)
-            sum += broadcast(rows.share[s]) * load(row);
-        return sum;
+            sum += at.all(rows.share[s]) * at(row);
+        at.store(wider ? full : out, sum);
     });
     if (wider) dislayers::gather(band.columns, full, padded, out);
 }
@@ -213,7 +190,7 @@ void gather_row(const UpsampleConcat& task, const UpsampleBand& band, int64_t i,
 }  // namespace
 
 void upsample_band(const UpsampleConcat& task, const UpsampleBand& band, float* room) {
-    if (task.channels_last) return upsample_pixels(task, band);
+    if (task.channels_last) return upsample_pixels(task, band, room);
     if (band.channel < task.channels) return upsample_rows(task, band, room);
     copy_rows(task, band);
 }

@@ -16,7 +16,7 @@ from dislayers.upsample_concat import reference
 def forward(x: Tensor, skip: Tensor) -> Tensor:
     """As :func:`dislayers.upsample_concat.reference.upsample_concat`."""
     assert extension is not None
-    if not _takes(x):
+    if not _takes(x, skip):
         return reference.upsample_concat(x, skip)
     layout, result, channels = reference.layout(skip), reference.room(x, skip), x.shape[1]
     direct = x.dtype == torch.float32
@@ -34,7 +34,7 @@ def backward(gradient: Tensor, size: Sequence[int]) -> Tensor:
     """As :func:`dislayers.upsample_concat.reference.backward`."""
     assert extension is not None
     layout, result = reference.layout(gradient), reference.room_for_gradient(gradient, size)
-    if not _takes(result):
+    if not _takes(result, gradient):
         return reference.backward(gradient, size)
     incoming = _side_by_side(gradient[:, : size[1]], layout)
     out = result if result.dtype == torch.float32 else _room(result, layout)
@@ -44,8 +44,8 @@ def backward(gradient: Tensor, size: Sequence[int]) -> Tensor:
     return result if out is result else result.copy_(out)
 
 
-def _takes(x: Tensor) -> bool:
-    return x.dtype != torch.float64 and x.numel() > 0
+def _takes(low: Tensor, full: Tensor) -> bool:
+    return low.dtype != torch.float64 and low.numel() > 0 and low.shape[-2:] != full.shape[-2:]
 
 
 def _room(like: Tensor, layout: torch.memory_format) -> Tensor:
