@@ -36,7 +36,9 @@ def upsample_concat(x: Tensor, skip: Tensor) -> Tensor:
 def backward(gradient: Tensor, size: Sequence[int]) -> Tensor:
     """The gradient of an x of some size; that of skip is the rest of the gradient."""
     result, own = room_for_gradient(gradient, size), gradient[:, : size[1]]
-    if gradient.shape[-2:] == result.shape[-2:] or result.numel() == 0:
+    if result.numel() == 0:
+        return result
+    if own.shape == result.shape:
         return result.copy_(own)
     full = list(gradient.shape[-2:])
     return result.copy_(torch.ops.aten.upsample_bilinear2d_backward(_exact(own), full, list(size), False))

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dislayers import RSU, ConvNormAct, DilatedRSU, upsample_concat
+from dislayers import RSU, ConvNormAct, DilatedRSU
 
 
 @settings(max_examples=20, deadline=None)
@@ -67,14 +67,6 @@ def test_compiles_whole_with_any_size() -> None:
     for size in ((16, 16), (21, 13)):
         x = torch.randn(1, 3, *size)
         torch.testing.assert_close(compiled(x), block(x))
-
-
-def test_upsample_concat_puts_the_upsampled_first() -> None:
-    x, skip = torch.full((1, 2, 2, 2), 7.0), torch.zeros(1, 3, 5, 4)
-    joined = upsample_concat(x, skip)
-    assert joined.shape == (1, 5, 5, 4)
-    torch.testing.assert_close(joined[:, :2], torch.full((1, 2, 5, 4), 7.0))
-    assert (joined[:, 2:] == 0).all()
 
 
 def test_unit_strides() -> None:
