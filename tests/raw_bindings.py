@@ -308,6 +308,30 @@ def batch_norm_relu_backward(m: Memory) -> Arguments:
     }  # fmt: skip
 
 
+def _low_and_full(m: Memory) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
+    """Sizes of a small map and of a result, and whether their channels lie side by side."""
+    channels, skip = m.random.choice([1, 3, 16, 17]), m.random.choice([1, 16, 17])
+    low = m.size[0], channels, m.random.choice(SIDES), m.random.choice(SIDES)
+    return low, (m.size[0], channels + skip, *m.size[1:]), m.coin()
+
+
+def upsample_concat(m: Memory) -> Arguments:
+    low, full, last = _low_and_full(m)
+    skip = m.size[0], full[1] - low[1], *m.size[1:]
+    return {
+        "x": _map(m, low, last=last), "size": low, "skip": _map(m, skip, last=last),
+        "out": _map(m, full, True, last), "out_size": full, "channels_last": last, **m.workers(),
+    }  # fmt: skip
+
+
+def upsample_concat_backward(m: Memory) -> Arguments:
+    low, full, last = _low_and_full(m)
+    return {
+        "gradient": _map(m, full, last=last), "gradient_size": full,
+        "out": _map(m, low, True, last), "size": low, "channels_last": last, **m.workers(),
+    }  # fmt: skip
+
+
 BINDINGS = (
     *(dilate, skeletonize, connected_components, joint_histogram, moments, distance_transform, contours),
     *(approximate_polygons, human_correction_effort, weighted_f_measure),
@@ -315,6 +339,7 @@ BINDINGS = (
     *(deep_supervision, deep_supervision_backward, click_maps, patch_threshold),
     *(multiscale_depthwise, multiscale_depthwise_backward),
     *(batch_norm_relu, normalize_relu, batch_norm_relu_backward),
+    *(upsample_concat, upsample_concat_backward),
 )
 
 NO_INTEGERS = (None, "1", 1.5, 2**64)
@@ -335,7 +360,6 @@ WRONG: dict[str, tuple[Any, ...]] = {
         ),
         (None, 1, (1, 1, 1), (0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, -1), (MOST,) * 4, (2**21,) * 4),
     ),
-    "x": (0, None, (0, (1, 1, 1, 1)), (64, (1, 1, 1)), (64, (8, 2, 4, 2)), (64, (1, 1.5, 1, 1))),
     **dict.fromkeys(
         ("batch_norm_relu out", "normalize_relu out", "residual", "pooled", "d_out", "d_pooled", "d_x", "d_residual"),
         (0, (0, (1, 1, 1, 1)), (64, (1, 1, 1)), (64, (8, 2, 4, 2)), (64, (1, 1.5, 1, 1))),
@@ -344,6 +368,14 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "pool": ("yes",),
     "eps": (math.nan, -1.0, None, "1"),
     "dtype": (None, 1, "", "float64", "half"),
+    **dict.fromkeys(
+        ("upsample_concat size", "upsample_concat_backward size", "out_size", "gradient_size"),
+        (None, 1, (1, 1, 1), (0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, -1), (MOST,) * 4, (2**21,) * 4),
+    ),
+    "channels_last": ("yes",),
+    **dict.fromkeys(
+        ("x", "skip"), (0, None, (0, (1, 1, 1, 1)), (64, (1, 1, 1)), (64, (8, 2, 4, 2)), (64, (1, 1.5, 1, 1)))
+    ),
     "kernel_sizes": (None, 1, [], [0], [2], [-1], [5, 4], [129], [3] * 18, [MOST], ["1"]),
     "threads": (0, -1, -MOST, *NO_INTEGERS),
     "instruction_set": (-1, len(_C.instruction_sets()), 2**31, -(2**31), *NO_INTEGERS),

@@ -123,7 +123,7 @@ def _variant(kernel: Any, type_: str, layout: torch.memory_format, budget: float
         f"upsample_concat {kernel.__name__} {type_} {'channels_last' if side_by_side == '_stride_c' else 'contiguous'}",
         kernel,
         constants,
-        {name: f"*{type_}" for name in ("x_ptr", "skip_ptr", "gradient_ptr", "out_ptr")},
+        dict.fromkeys(("x_ptr", "skip_ptr", "gradient_ptr", "out_ptr"), f"*{type_}"),
         blocks.warps,
         aligned=("_ptr", "_stride_b", "_stride_c", "_stride_h", "_stride_w", "channels", "height", "width"),
         elements=blocks.elements,

@@ -42,7 +42,11 @@ test_upsample_concat = check_op(
         second_derivative="right",
         like_first=False,
         errors=[
-            (lambda: upsample_concat(torch.ones(1, 2, 3, 3).int(), torch.ones(1, 2, 6, 6)), TypeError, "x must be a fl"),
+            (
+                lambda: upsample_concat(torch.ones(1, 2, 3, 3).int(), torch.ones(1, 2, 6, 6)),
+                TypeError,
+                "x must be a fl",
+            ),
             (lambda: upsample_concat(torch.ones(1, 2, 3, 3), None), TypeError, "skip must be a floating tensor, got N"),
             (
                 lambda: upsample_concat(torch.ones(2, 3, 3), torch.ones(1, 2, 6, 6)),
