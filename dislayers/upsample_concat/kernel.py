@@ -12,12 +12,13 @@ from torch import Tensor
 
 from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
 from dislayers.upsample_concat import reference
-from dislayers.upsample_concat.tiles import gather_tiles, upsample_tiles
+from dislayers.upsample_concat.backward import gather_tiles
+from dislayers.upsample_concat.forward import upsample_tiles
 
 # Elements and warps of a tile. Not tuned on a GPU yet.
 BLOCKS: BlockTable = {
     "default": [(1 << 62, Blocks(1024, 4))],
-    "cpu": [(1 << 62, Blocks(1 << 14, 4))],
+    "cpu": [(1 << 62, Blocks(1 << 16, 4))],
 }
 # Columns of a tile of contiguous maps, and channels of a tile of channels_last.
 _COLUMNS, _CHANNELS = 128, 64
@@ -36,9 +37,11 @@ def _constants(layout: torch.memory_format, shape: Sequence[int], dtype: torch.d
     return {"ROWS": rows, "COLUMNS": columns, "CHANNELS": of_channels, "ACCURACY": accuracy}
 
 
-def _tiles(shape: Sequence[int], constants: dict[str, Any]) -> int:
-    """Of one block of channels."""
-    return triton.cdiv(shape[2], constants["ROWS"]) * triton.cdiv(shape[3], constants["COLUMNS"])
+def _programs(shape: Sequence[int], channels: Sequence[int], constants: dict[str, Any]) -> tuple[int, int]:
+    """For maps of so many channels beside each other in one of some shape (B, C, H, W): of a sample, and samples."""
+    batch, _, height, width = shape
+    tiles = -(-height // constants["ROWS"]) * -(-width // constants["COLUMNS"])
+    return tiles * sum(-(-count // constants["CHANNELS"]) for count in channels), batch
 
 
 def _fits(low: Tensor, *others: Tensor) -> bool:
@@ -66,9 +69,9 @@ def launch_forward(x: Tensor, skip: Tensor) -> Tensor:
         return reference.upsample_concat(x, skip)
     blocks = blocks_for(BLOCKS, x.device, result.numel())
     constants = _constants(reference.layout(skip), result.shape, x.dtype, blocks)
-    channels = sum(triton.cdiv(map_.shape[1], constants["CHANNELS"]) for map_ in (x, skip))
+    programs = _programs(result.shape, (x.shape[1], skip.shape[1]), constants)
     with torch.cuda.device_of(x):
-        upsample_tiles[(channels * _tiles(result.shape, constants), len(x))](
+        upsample_tiles[programs](
             x,
             skip,
             result,
@@ -93,10 +96,10 @@ def launch_backward(gradient: Tensor, size: Sequence[int]) -> Tensor:
         return reference.backward(gradient, size)
     blocks = blocks_for(BLOCKS, result.device, result.numel())
     constants = _constants(reference.layout(gradient), result.shape, result.dtype, blocks)
-    channels = triton.cdiv(result.shape[1], constants["CHANNELS"])
+    programs = _programs(result.shape, result.shape[1:2], constants)
     down, across = (triton.cdiv(2 * n, m) for m, n in zip(result.shape[2:], gradient.shape[2:], strict=True))
     with torch.cuda.device_of(result):
-        gather_tiles[(channels * _tiles(result.shape, constants), len(result))](
+        gather_tiles[programs](
             gradient,
             result,
             *gradient.stride(),

@@ -36,7 +36,7 @@ test_upsample_concat = check_op(
         overload=torch.ops.dislayers.upsample_concat.default,
         make_inputs=make_inputs,
         dtypes=(torch.float32, torch.bfloat16, torch.float64),
-        shapes=[(2, 3, 17, 19), (3, 2, 33, 20), (1, 16, 8, 1), (1, 1, 1, 1), (0, 3, 8, 8)],
+        shapes=[(2, 3, 9, 11), (3, 2, 6, 5), (0, 3, 8, 8)],
         tolerances={torch.float32: (1e-5, 5e-5), torch.bfloat16: (8e-3, 2e-2)},
         differentiable=[0, 1],
         second_derivative="right",
@@ -88,7 +88,7 @@ sides = st.sampled_from([1, 2, 3, 5, 8, 9, 16, 17, 33, 40])
     layouts=st.tuples(*[st.sampled_from(list(LAYOUTS))] * 3),
     seed=st.integers(0, 10**6),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @pytest.mark.parametrize("device", DEVICES)
 def test_any_sizes_are_pytorchs(
     device: str, sizes: tuple[int, ...], channels: tuple[int, int], layouts: tuple[str, ...], seed: int
@@ -111,7 +111,7 @@ def test_any_sizes_are_pytorchs(
 
 
 @given(sizes=st.tuples(*[st.integers(1, 70)] * 4), layout=st.sampled_from(list(LAYOUTS)), seed=st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_the_gradient_is_the_adjoint(sizes: tuple[int, ...], layout: str, seed: int) -> None:
     """<up(x), g> is <x, up^T(g)>."""
     generator = torch.Generator().manual_seed(seed)

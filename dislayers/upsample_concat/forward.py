@@ -1,8 +1,7 @@
-"""The two kernels, over tiles of rows, columns and channels, in Triton; needs Triton.
+"""Upsampling beside a skip connection, over tiles of rows, columns and channels, in Triton; needs Triton.
 
 Pixel ``x`` of ``full`` has its place ``(x + 1 / 2) low / full - 1 / 2`` among ``low`` pixels, but none before the first
-or behind the last. Low pixel ``j`` has the share ``1 - |place - j|`` of it where that is above 0: forward, backward and
-at the borders alike.
+or behind the last. Low pixel ``j`` has the share ``1 - |place - j|`` of it where that is above 0, at the borders too.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import triton.language as tl
 
 
 @triton.jit
-def _place(pixel, low, full, ACCURACY: tl.constexpr):
+def place_of(pixel, low, full, ACCURACY: tl.constexpr):
     """Where a pixel lies among the low ones."""
     scale = tl.cast(low, ACCURACY) / tl.cast(full, ACCURACY)
     place = (pixel.to(ACCURACY) + 0.5) * scale - 0.5
@@ -20,20 +19,7 @@ def _place(pixel, low, full, ACCURACY: tl.constexpr):
 
 
 @triton.jit
-def _share(pixel, of, low, full, ACCURACY: tl.constexpr):
-    """What low pixel ``of`` has of a pixel."""
-    share = tl.maximum(1 - tl.abs(_place(pixel, low, full, ACCURACY) - of.to(ACCURACY)), 0)
-    return tl.where((pixel < full) & (of < low), share, 0)
-
-
-@triton.jit
-def _first(of, low, full):
-    """The first pixel that a low one may have a share in."""
-    return tl.maximum(((2 * of - 1) * full + low) // (2 * low), 0)
-
-
-@triton.jit
-def _tile(width, height, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+def tile_of(width, height, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     """This program's sample, block of channels, rows and columns; those of each pixel of the tile."""
     program = tl.program_id(0)
     across, down = tl.cdiv(width, COLUMNS), tl.cdiv(height, ROWS)
@@ -58,7 +44,7 @@ def _between_pixels(
     ACCURACY: tl.constexpr,
 ):
     """Pixels of the result, of the channels to which x_ptr points and which are x's own."""
-    y, x = _place(row, low_height, height, ACCURACY), _place(column, low_width, width, ACCURACY)
+    y, x = place_of(row, low_height, height, ACCURACY), place_of(column, low_width, width, ACCURACY)
     top, left = y.to(tl.int32), x.to(tl.int32)
     of_below, of_right = (y - top.to(ACCURACY))[:, None], (x - left.to(ACCURACY))[:, None]
     above, below = top * stride_h, tl.minimum(top + 1, low_height - 1) * stride_h
@@ -100,7 +86,7 @@ def upsample_tiles(
     ACCURACY: tl.constexpr,
 ):
     """A tile of the result: channels of x between four of its pixels, or a copy of some of skip."""
-    sample, block, row, column = _tile(width, height, ROWS, COLUMNS)
+    sample, block, row, column = tile_of(width, height, ROWS, COLUMNS)
     inside = (row < height) & (column < width)
     blocks, channel = tl.cdiv(channels, CHANNELS), tl.arange(0, CHANNELS)[None, :]
     place = (row * out_stride_h + column * out_stride_w)[:, None] + channel * out_stride_c
@@ -128,47 +114,3 @@ def upsample_tiles(
         beside_ptr = skip_ptr + sample * skip_stride_b + first * skip_stride_c + channel * skip_stride_c
         beside = tl.load(beside_ptr + (row * skip_stride_h + column * skip_stride_w)[:, None], mask=own)
         tl.store(out_ptr + (channels + first) * out_stride_c + place, beside, mask=own)
-
-
-@triton.jit
-def gather_tiles(
-    gradient_ptr,
-    out_ptr,
-    gradient_stride_b,
-    gradient_stride_c,
-    gradient_stride_h,
-    gradient_stride_w,
-    out_stride_b,
-    out_stride_c,
-    out_stride_h,
-    out_stride_w,
-    channels,
-    low_height,
-    low_width,
-    height,
-    width,
-    DOWN: tl.constexpr,
-    ACROSS: tl.constexpr,
-    ROWS: tl.constexpr,
-    COLUMNS: tl.constexpr,
-    CHANNELS: tl.constexpr,
-    ACCURACY: tl.constexpr,
-):
-    """A tile of the gradient of x: each pixel adds up at most DOWN x ACROSS pixels in which it has a share."""
-    sample, block, row, column = _tile(low_width, low_height, ROWS, COLUMNS)
-    start, channel = block.to(tl.int64) * CHANNELS, tl.arange(0, CHANNELS)
-    own = (channel < channels - start)[None, :]
-    gradient_ptr += sample * gradient_stride_b + start * gradient_stride_c + channel[None, :] * gradient_stride_c
-    top, left = _first(row, low_height, height), _first(column, low_width, width)
-    total = tl.zeros((ROWS * COLUMNS, CHANNELS), ACCURACY)
-    for i in range(DOWN):
-        of_row = _share(top + i, row, low_height, height, ACCURACY)
-        for j in range(ACROSS):
-            share = of_row * _share(left + j, column, low_width, width, ACCURACY)
-            place = (top + i) * gradient_stride_h + (left + j) * gradient_stride_w
-            incoming = tl.load(gradient_ptr + place[:, None], mask=own & (share > 0)[:, None], other=0)
-            total += share[:, None] * incoming.to(ACCURACY)
-    mask = own & ((row < low_height) & (column < low_width))[:, None]
-    out_ptr += sample * out_stride_b + start * out_stride_c + channel[None, :] * out_stride_c
-    place = row * out_stride_h + column * out_stride_w
-    tl.store(out_ptr + place[:, None], total.to(out_ptr.dtype.element_ty), mask=mask)
