@@ -221,6 +221,7 @@ MultiscaleDepthwise multiscale_depthwise(const Map& x, const Map& out, uintptr_t
 // Maps that lack are None, here and in a task without data.
 using OptionalMap = std::optional<Map>;
 
+// Batch, channels, height and width.
 using MapSize = std::tuple<int64_t, int64_t, int64_t, int64_t>;
 
 Precision precision(const std::string& dtype) {
@@ -254,6 +255,8 @@ BatchNormRelu batch_norm_relu(const std::vector<std::pair<FeatureMap BatchNormRe
     task.eps = eps;
     task.batch = batch, task.channels = channels, task.height = height, task.width = width;
     return task;
+}
+
 // Of maps that lie alike.
 FeatureMap feature_map(const Map& map, bool channels_last) {
     const FeatureMap found = feature_map(map);
@@ -261,9 +264,6 @@ FeatureMap feature_map(const Map& map, bool channels_last) {
     expect(side_by_side == 1, "maps must have their channels side by side if channels_last, else their columns");
     return found;
 }
-
-// Batch, channels, height and width.
-using MapSize = std::tuple<int64_t, int64_t, int64_t, int64_t>;
 
 UpsampleConcat upsample_concat(const Map& low, MapSize size, const Map& full, MapSize full_size, bool channels_last) {
     for (const MapSize& of : {size, full_size}) {
@@ -592,6 +592,7 @@ PYBIND11_MODULE(_C, module) {
         },
         "d_out"_a, "d_pooled"_a, "x"_a, "weight"_a, "bias"_a, "mean"_a, "variance"_a, "residual"_a, "eps"_a, "dtype"_a,
         "d_x"_a, "d_weight"_a, "d_bias"_a, "d_residual"_a, "size"_a, "threads"_a, "instruction_set"_a);
+    module.def(
         "upsample_concat_cpu",
         [](const Map& x, MapSize size, const Map& skip, const Map& out, MapSize out_size, bool channels_last,
            int64_t threads, int instruction_set) {

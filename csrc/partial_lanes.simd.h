@@ -39,12 +39,6 @@ inline void store_first(float* to, Lanes stored, int64_t count) {
 #endif
 }
 
-inline Lanes broadcast(float value) {
-    Lanes all;
-    for (int64_t i = 0; i < lanes; ++i) all[i] = value;
-    return all;
-}
-
 inline float total(Lanes numbers) {
     float halves[lanes];
     store_lanes(halves, numbers);

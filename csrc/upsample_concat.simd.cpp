@@ -4,38 +4,32 @@
 
 #include "bilinear.simd.h"
 #include "instruction_set.h"
-#include "lanes.simd.h"
+#include "partial_lanes.simd.h"
 
 namespace dislayers {
 namespace DISLAYERS_INSTRUCTION_SET {
 namespace {
 
-// A vector of numbers from a place on, or one number.
-struct ByLanes {
+// Numbers from a place on: as many as a vector has, or the first of these.
+struct Whole {
     int64_t place;
 
     Lanes operator()(const float* from) const { return load_lanes(from + place); }
     void store(float* to, const Lanes& numbers) const { store_lanes(to + place, numbers); }
-    Lanes all(float number) const { return broadcast(number); }
 };
 
-struct OneByOne {
-    int64_t place;
+struct Part {
+    int64_t place, count;
 
-    float operator()(const float* from) const { return from[place]; }
-    void store(float* to, float number) const { to[place] = number; }
-    float all(float number) const { return number; }
+    Lanes operator()(const float* from) const { return load_first(from + place, count); }
+    void store(float* to, const Lanes& numbers) const { store_first(to + place, numbers, count); }
 };
 
-// Visits `count` numbers; the last vector may overlap the one before.
 template <typename Visit>
 inline void for_each_vector(int64_t count, const Visit& visit) {
-    if (count < lanes) {
-        for (int64_t i = 0; i < count; ++i) visit(OneByOne{i});
-        return;
-    }
-    for (int64_t i = 0; i <= count - lanes; i += lanes) visit(ByLanes{i});
-    if (count % lanes) visit(ByLanes{count - lanes});
+    int64_t i = 0;
+    for (; i <= count - lanes; i += lanes) visit(Whole{i});
+    if (i < count) visit(Part{i, count - i});
 }
 
 void copy(const float* from, float* to, int64_t count) {
@@ -56,7 +50,7 @@ struct Between {
     // `count` numbers from `place` on.
     void mix(float* to, int64_t place, int64_t count) const {
         for_each_vector(count, [&](const auto& at) {
-            at.store(to, at.all(1.0f - weight) * at(above + place) + at.all(weight) * at(below + place));
+            at.store(to, broadcast(1.0f - weight) * at(above + place) + broadcast(weight) * at(below + place));
         });
     }
 };
@@ -71,7 +65,7 @@ void widen_pixels(const UpsampleConcat& task, const Axis& columns, const float* 
             const auto before = at(left), behind = at(right);
             for (int64_t x = first; x < last; ++x) {
                 const float weight = columns.weight[x];
-                at.store(out + x * step, at.all(1.0f - weight) * before + at.all(weight) * behind);
+                at.store(out + x * step, broadcast(1.0f - weight) * before + broadcast(weight) * behind);
             }
         });
         for_each_vector(task.skip_channels, [&](const auto& at) {
@@ -160,12 +154,12 @@ void gather_pixels(const UpsampleConcat& task, const UpsampleBand& band, int64_t
     float* const out = row_of(task.low, band, i);
     for (int64_t j = 0; j < task.width; ++j)
         for_each_vector(task.channels, [&](const auto& at) {
-            auto sum = at.all(0);
+            auto sum = broadcast(0);
             const float* row = above + columns.first[j] * step;
             for (int64_t s = rows.begin[i]; s < rows.begin[i + 1]; ++s, row += row_step) {
                 const float* pixel = row;
                 for (int64_t t = columns.begin[j]; t < columns.begin[j + 1]; ++t, pixel += step)
-                    sum += at.all(rows.share[s] * columns.share[t]) * at(pixel);
+                    sum += broadcast(rows.share[s] * columns.share[t]) * at(pixel);
             }
             at.store(out + j * task.low.column_stride, sum);
         });
@@ -178,10 +172,10 @@ void gather_row(const UpsampleConcat& task, const UpsampleBand& band, int64_t i,
     float* const out = row_of(task.low, band, i);
     const float* const above = row_of(task.full, band, rows.first[i]);
     for_each_vector(task.full_width, [&](const auto& at) {
-        auto sum = at.all(0);
+        auto sum = broadcast(0);
         const float* row = above;
         for (int64_t s = rows.begin[i]; s < rows.begin[i + 1]; ++s, row += task.full.row_stride)
-            sum += at.all(rows.share[s]) * at(row);
+            sum += broadcast(rows.share[s]) * at(row);
         at.store(wider ? full : out, sum);
     });
     if (wider) dislayers::gather(band.columns, full, padded, out);

@@ -12,6 +12,7 @@ from dislayers._runtime.backend import Implementation
 from dislayers._runtime.launch import in_triton
 from dislayers._runtime.library import left_to_compiler, register
 from dislayers._runtime.native import missing_kernel
+from dislayers._runtime.rebuild import is_rebuildable, rebuildable, recipe_of
 from dislayers.upsample_concat import native, reference
 
 _NAME = "dislayers::upsample_concat"
@@ -88,9 +89,14 @@ def upsample_concat(x: Tensor, skip: Tensor) -> Tensor:
     _check(x, skip)
     dtype = torch.promote_types(x.dtype, skip.dtype)
     x, skip = x.to(dtype), skip.to(dtype)
+    result: Tensor
     if x.shape[-2:] == skip.shape[-2:] or left_to_compiler(_NAME, x.device):
-        return reference.upsample_concat(x, skip)
-    result: Tensor = _compute(x, skip)
+        result = reference.upsample_concat(x, skip)
+    else:
+        result = _compute(x, skip)
+    if result.requires_grad and is_rebuildable(x) and is_rebuildable(skip):
+        of_x, of_skip = recipe_of(x), recipe_of(skip)
+        rebuildable(result, lambda: upsample_concat(of_x(), of_skip()))
     return result
 
 
