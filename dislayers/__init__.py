@@ -12,6 +12,7 @@ from dislayers.moments import moments
 from dislayers.morphology import dilate, erode
 from dislayers.multiscale_conv_attention import MultiScaleConvAttention, multiscale_depthwise
 from dislayers.nmf import nmf
+from dislayers.patch_local import PatchLocalAttention, merge_patches, patch_local, split_patches
 from dislayers.patch_threshold import PatchThreshold, patch_threshold
 from dislayers.pointwise_gate import pointwise_gate
 from dislayers.rsu import RSU, DilatedRSU
@@ -25,6 +26,7 @@ __all__ = [
     "DilatedRSU",
     "Hamburger",
     "MultiScaleConvAttention",
+    "PatchLocalAttention",
     "PatchThreshold",
     "approximate_polygon",
     "approximate_polygons",
@@ -38,12 +40,15 @@ __all__ = [
     "erode",
     "fold_batch_norm",
     "joint_histogram",
+    "merge_patches",
     "moments",
     "multiscale_depthwise",
     "nmf",
+    "patch_local",
     "patch_threshold",
     "pointwise_gate",
     "skeletonize",
+    "split_patches",
     "upsample",
     "upsample_concat",
 ]
