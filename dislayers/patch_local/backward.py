@@ -40,6 +40,54 @@ def gathered(ptr, stride_row, stride_column, row, column, first_row, first_colum
 
 
 @triton.jit
+def _to_x(
+    gradient_ptr, x_ptr, attention_ptr, d_x_ptr, product_ptr, gradient_strides, x_strides, d_x_strides, channels,
+    first_row, first_column, height, width, CHANNELS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """Pointers are where a tile begins; it has all channels."""
+    channel, row, column = axes(CHANNELS, ROWS, 2 * COLUMNS)
+    inside = (first_row + row < height) & (2 * first_column + column < 2 * width)
+    even, odd = upsampled(
+        attention_ptr, width, 1, row, column, first_row, first_column, height, width, inside
+    )  # fmt: skip
+    place = channel * gradient_strides[3] + 2 * row * gradient_strides[4] + column * gradient_strides[5]
+    x_place = channel * x_strides[3] + 2 * row * x_strides[4] + column * x_strides[5]
+    d_x_place = channel * d_x_strides[3] + 2 * row * d_x_strides[4] + column * d_x_strides[5]
+    of_even = tl.zeros((CHANNELS, ROWS, 2 * COLUMNS), tl.float32)
+    of_odd = tl.zeros((CHANNELS, ROWS, 2 * COLUMNS), tl.float32)
+    for first in range(0, channels, CHANNELS):
+        mask = inside & (first + channel < channels)
+        gradient = read(gradient_ptr + place, mask)
+        of_even += gradient * read(x_ptr + x_place, mask)
+        tl.store(d_x_ptr + d_x_place, (gradient * even).to(d_x_ptr.dtype.element_ty), mask=mask)
+        gradient = read(gradient_ptr + place + gradient_strides[4], mask)
+        of_odd += gradient * read(x_ptr + x_place + x_strides[4], mask)
+        tl.store(d_x_ptr + d_x_place + d_x_strides[4], (gradient * odd).to(d_x_ptr.dtype.element_ty), mask=mask)
+        gradient_ptr += CHANNELS * gradient_strides[3]
+        x_ptr += CHANNELS * x_strides[3]
+        d_x_ptr += CHANNELS * d_x_strides[3]
+    product_ptr += 4 * row * width + column
+    tl.store(product_ptr, tl.sum(of_even, axis=0)[None, :, :], mask=inside)
+    tl.store(product_ptr + 2 * width, tl.sum(of_odd, axis=0)[None, :, :], mask=inside)
+
+
+@triton.jit
+def _to_g(
+    gradient_ptr, d_g_ptr, gradient_strides, d_g_strides, channels, first_row, first_column, height, width,
+    CHANNELS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """Pointers are where a tile begins; it has the channels of a block."""
+    channel, row, column = axes(CHANNELS, ROWS, COLUMNS)
+    mask = (first_row + row < height) & (first_column + column < width) & (channel < channels)
+    result = gathered(
+        gradient_ptr + channel * gradient_strides[3], gradient_strides[4], gradient_strides[5], row, column,
+        first_row, first_column, height, width, mask,
+    )  # fmt: skip
+    place = channel * d_g_strides[3] + row * d_g_strides[4] + column * d_g_strides[5]
+    tl.store(d_g_ptr + place, result.to(d_g_ptr.dtype.element_ty), mask=mask)
+
+
+@triton.jit
 def through_concatenation(
     gradient_ptr,
     x_ptr,
@@ -63,53 +111,46 @@ def through_concatenation(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """The gradient of a tile of x, and the sums over its channels of gradient times x; or that of some channels of g."""
-    patch, first_row, first_column = corner(tiles_down, tiles_across, ROWS, COLUMNS)
-    gradient_ptr = begin(
-        gradient_ptr, gradient_strides, grid_rows, grid_columns, patch, 2 * first_row, 2 * first_column
-    )
+    """Gradient of a tile of x, and the sums over channels of the result's times x; or that of some channels of g."""
+    patch, row, column = corner(tiles_down, tiles_across, ROWS, COLUMNS)
+    gradient_ptr = begin(gradient_ptr, gradient_strides, grid_rows, grid_columns, patch, 2 * row, 2 * column)
     if tl.program_id(1) == 0:
-        channel, row, column = axes(CHANNELS, ROWS, 2 * COLUMNS)
-        inside = (first_row + row < height) & (first_column + column // 2 < width)
-        tile = (patch.to(tl.int64) * height + first_row) * width
-        even, odd = upsampled(
-            attention_ptr + tile + first_column, width, 1, row, column, first_row, first_column, height, width, inside
+        tile = (patch.to(tl.int64) * height + row) * width
+        _to_x(
+            gradient_ptr + tl.cast(g_channels, tl.int64) * gradient_strides[3],
+            begin(x_ptr, x_strides, grid_rows, grid_columns, patch, 2 * row, 2 * column),
+            attention_ptr + tile + column,
+            begin(d_x_ptr, d_x_strides, grid_rows, grid_columns, patch, 2 * row, 2 * column),
+            product_ptr + 4 * tile + 2 * column,
+            gradient_strides,
+            x_strides,
+            d_x_strides,
+            x_channels,
+            row,
+            column,
+            height,
+            width,
+            CHANNELS,
+            ROWS,
+            COLUMNS,
         )
-        x_ptr = begin(x_ptr, x_strides, grid_rows, grid_columns, patch, 2 * first_row, 2 * first_column)
-        d_x_ptr = begin(d_x_ptr, d_x_strides, grid_rows, grid_columns, patch, 2 * first_row, 2 * first_column)
-        gradient_ptr += tl.cast(g_channels, tl.int64) * gradient_strides[3]
-        place = channel * gradient_strides[3] + 2 * row * gradient_strides[4] + column * gradient_strides[5]
-        x_place = channel * x_strides[3] + 2 * row * x_strides[4] + column * x_strides[5]
-        d_x_place = channel * d_x_strides[3] + 2 * row * d_x_strides[4] + column * d_x_strides[5]
-        of_even = tl.zeros((CHANNELS, ROWS, 2 * COLUMNS), tl.float32)
-        of_odd = tl.zeros((CHANNELS, ROWS, 2 * COLUMNS), tl.float32)
-        for first in range(0, x_channels, CHANNELS):
-            mask = inside & (first + channel < x_channels)
-            gradient = read(gradient_ptr + place, mask)
-            of_even += gradient * read(x_ptr + x_place, mask)
-            tl.store(d_x_ptr + d_x_place, (gradient * even).to(d_x_ptr.dtype.element_ty), mask=mask)
-            gradient = read(gradient_ptr + place + gradient_strides[4], mask)
-            of_odd += gradient * read(x_ptr + x_place + x_strides[4], mask)
-            tl.store(d_x_ptr + d_x_place + d_x_strides[4], (gradient * odd).to(d_x_ptr.dtype.element_ty), mask=mask)
-            gradient_ptr += CHANNELS * gradient_strides[3]
-            x_ptr += CHANNELS * x_strides[3]
-            d_x_ptr += CHANNELS * d_x_strides[3]
-        product_ptr += 4 * tile + 2 * first_column + 4 * row * width + column
-        tl.store(product_ptr, tl.sum(of_even, axis=0)[None, :, :], mask=inside)
-        tl.store(product_ptr + 2 * width, tl.sum(of_odd, axis=0)[None, :, :], mask=inside)
     else:
-        channel, row, column = axes(CHANNELS, ROWS, COLUMNS)
         first = (tl.program_id(1) - 1) * CHANNELS
-        mask = (first_row + row < height) & (first_column + column < width) & (first + channel < g_channels)
-        gradient_ptr += first.to(tl.int64) * gradient_strides[3]
-        result = gathered(
-            gradient_ptr + channel * gradient_strides[3], gradient_strides[4], gradient_strides[5], row, column,
-            first_row, first_column, height, width, mask,
-        )  # fmt: skip
-        d_g_ptr = begin(d_g_ptr, d_g_strides, grid_rows, grid_columns, patch, first_row, first_column)
-        d_g_ptr += first.to(tl.int64) * d_g_strides[3]
-        place = channel * d_g_strides[3] + row * d_g_strides[4] + column * d_g_strides[5]
-        tl.store(d_g_ptr + place, result.to(d_g_ptr.dtype.element_ty), mask=mask)
+        d_g_ptr = begin(d_g_ptr, d_g_strides, grid_rows, grid_columns, patch, row, column)
+        _to_g(
+            gradient_ptr + first.to(tl.int64) * gradient_strides[3],
+            d_g_ptr + first.to(tl.int64) * d_g_strides[3],
+            gradient_strides,
+            d_g_strides,
+            g_channels - first,
+            row,
+            column,
+            height,
+            width,
+            CHANNELS,
+            ROWS,
+            COLUMNS,
+        )
 
 
 @triton.jit

@@ -165,7 +165,7 @@ def concatenate(
     """A tile of g (height x width a patch) upsampled, or what is twice as large of x, weighted; some channels of it."""
     patch, first_row, first_column = corner(tiles_down, tiles_across, ROWS, COLUMNS)
     channel, row, column = axes(CHANNELS, ROWS, 2 * COLUMNS)
-    inside = (first_row + row < height) & (first_column + column // 2 < width)
+    inside = (first_row + row < height) & (2 * first_column + column < 2 * width)
     result_ptr = begin(result_ptr, result_strides, grid_rows, grid_columns, patch, 2 * first_row, 2 * first_column)
     result_place = channel * result_strides[3] + 2 * row * result_strides[4] + column * result_strides[5]
     first = tl.program_id(1) * CHANNELS

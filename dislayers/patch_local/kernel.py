@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -79,9 +80,7 @@ def _takes(*tensors: Tensor) -> bool:
     return all(x.numel() > 0 and x.dtype != torch.float64 for x in tensors)
 
 
-def _attention(
-    level: _Level, gate_g: Tensor, gate_x: Tensor, psi_weight: Tensor, psi_bias: Tensor
-) -> Tensor:
+def _attention(level: _Level, gate_g: Tensor, gate_x: Tensor, psi_weight: Tensor, psi_bias: Tensor) -> Tensor:
     attention = torch.empty((level.patches, *level.size), dtype=torch.float32, device=gate_x.device)
     channels = gate_g.shape[1]
     level.launch(
@@ -181,3 +180,40 @@ def launch_backward(
         sums = partial.sum(0)
     d_weight, d_bias = sums[:-1].to(psi_weight.dtype), sums[-1:].to(psi_bias.dtype)
     return d_g, d_x, d_gate_g, d_gate_x, d_weight.view(psi_weight.shape), d_bias
+
+
+def _variant(name: str, kernel: Any, channels: int, map_: str, last: bool) -> AheadOfTime:
+    """For patches of 64x64 and larger, in which a pixel's channels or a row's pixels are neighbours."""
+    elements, warps = BLOCKS["default"][-1][1]
+    tile = _tile(elements, channels, _NEIGHBOURS, _NEIGHBOURS, last)
+    one = 3 if last else 5
+    types, units = {}, {}
+    for i, argument in enumerate(kernel.arg_names):
+        if argument.endswith("_strides"):
+            types[argument] = tuple("constexpr" if axis == one else "i32" for axis in range(6))
+            units[i, one] = 1
+    exact = ("attention_ptr", "product_ptr", "partial_ptr", "weight_ptr", "bias_ptr")
+    types |= {x: f"*{map_}" for x in kernel.arg_names if x.endswith("_ptr") and x not in exact}
+    layout = "channels_last" if last else "NCHW"
+    variant = AheadOfTime.of(
+        f"patch_local {name} {map_} {layout}",
+        kernel,
+        tile | {"weight_stride": 1},
+        types,
+        warps,
+        aligned=("_ptr", "_strides", "channels", "height", "width"),
+    )
+    return replace(variant, constants={**variant.constants, **units})
+
+
+AHEAD_OF_TIME = [
+    _variant(name, kernel, channels, map_, last)
+    for name, kernel, channels in (
+        ("attention", attend, 32),
+        ("concatenation", concatenate, 64),
+        ("through concatenation", through_concatenation, 64),
+        ("through gate", through_gate, 32),
+    )
+    for map_ in ("fp32", "bf16")
+    for last in (False, True)
+]

@@ -15,9 +15,7 @@ from dislayers.patch_local import reference
 from dislayers.patch_local.patches import check_divided, check_grid
 
 _NAME = "dislayers::patch_local"
-_ARGUMENTS = (
-    "Tensor g, Tensor x, Tensor gate_g, Tensor gate_x, Tensor psi_weight, Tensor psi_bias, SymInt[] grid"
-)
+_ARGUMENTS = "Tensor g, Tensor x, Tensor gate_g, Tensor gate_x, Tensor psi_weight, Tensor psi_bias, SymInt[] grid"
 
 
 def _fake_forward(g: Tensor, x: Tensor, *rest: Any) -> Tensor:

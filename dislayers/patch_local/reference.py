@@ -31,16 +31,13 @@ def patch_local(
     g: Tensor, x: Tensor, gate_g: Tensor, gate_x: Tensor, psi_weight: Tensor, psi_bias: Tensor, grid: Sequence[int]
 ) -> Tensor:
     """``cat(upsample(g), x * upsample(attention))`` of every patch: (B rows columns, C + D, 2 h, 2 w)."""
-    last, dtype = channels_side_by_side(g), torch.promote_types(g.dtype, x.dtype)
-    skip = by_patch(x, grid)
+    last, skip, result = channels_side_by_side(g), by_patch(x, grid), room(g, x, grid)
     size = [side // 2 for side in skip.shape[4:]]
     attention = _attention(_gates(gate_g, gate_x, grid, size), psi_weight, psi_bias)
-    upsampled = _upsample(_samples(by_patch_of(_exact(g), grid, size), last))
-    weighted = skip * _upsample(attention.flatten(0, 2)).view(*skip.shape[:3], 1, *skip.shape[4:])
-    parts = [upsampled.to(dtype).view(*skip.shape[:3], -1, *skip.shape[4:]), weighted.to(dtype)]
-    if last:
-        return torch.cat([part.movedim(3, 5) for part in parts], 5).flatten(0, 2).movedim(3, 1)
-    return torch.cat(parts, 3).flatten(0, 2)
+    channels, patches = g.shape[1], result.unflatten(0, skip.shape[:3])
+    patches[:, :, :, :channels] = _upsample(by_patch_of(_exact(g), grid, size), last)
+    patches[:, :, :, channels:] = skip * _upsample(attention, last)
+    return result
 
 
 def backward(
@@ -54,19 +51,17 @@ def backward(
     grid: Sequence[int],
 ) -> tuple[Tensor, ...]:
     """The gradients of all tensors but the first, of which only the attention is computed anew."""
-    skip = by_patch(_exact(x), grid)
+    last, skip = channels_side_by_side(g), by_patch(_exact(x), grid)
     size = [side // 2 for side in skip.shape[4:]]
     gates = _gates(gate_g, gate_x, grid, size)
     attention = _attention(gates, psi_weight, psi_bias)
-    patches = gradient.unflatten(0, skip.shape[:3])
-    of_g, of_weighted = _exact(patches).split([g.shape[1], x.shape[1]], 3)
-    up = _upsample(attention.flatten(0, 2)).view(*skip.shape[:3], 1, *skip.shape[4:])
-    d_attention = _gather((of_weighted * skip).sum(3, keepdim=True).flatten(0, 2)).view(attention.shape)
+    d_upsampled, d_weighted = _exact(gradient).unflatten(0, skip.shape[:3]).split([g.shape[1], x.shape[1]], 3)
+    d_attention = _gather((d_weighted * skip).sum(3, keepdim=True), last)
     d_score = d_attention * attention * (1 - attention)
     d_gates = (d_score * psi_weight.to(gates).view(-1, 1, 1)).masked_fill(gates <= 0, 0)
     results = [torch.empty_like(each) for each in (g, x, gate_g, gate_x)]
-    gathered = _gather(_samples(of_g, channels_side_by_side(g))).view(*skip.shape[:3], -1, *size)
-    for result, value in zip(results, (gathered, of_weighted * up, d_gates, d_gates), strict=True):
+    values = _gather(d_upsampled, last), d_weighted * _upsample(attention, last), d_gates, d_gates
+    for result, value in zip(results, values, strict=True):
         by_patch_of(result, grid, value.shape[4:]).copy_(value)
     d_weight = (d_score * gates.relu()).sum((0, 1, 2, 4, 5)).to(psi_weight.dtype).view(psi_weight.shape)
     return *results, d_weight, d_score.sum().to(psi_bias.dtype).view(psi_bias.shape)
@@ -92,14 +87,16 @@ def _samples(patches: Tensor, last: bool) -> Tensor:
     return patches.movedim(3, 5).flatten(0, 2).movedim(3, 1) if last else patches.flatten(0, 2)
 
 
-def _upsample(x: Tensor) -> Tensor:
-    return interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+def _upsample(patches: Tensor, last: bool) -> Tensor:
+    """Twice the size, every patch alone."""
+    doubled = interpolate(_samples(patches, last), scale_factor=2, mode="bilinear", align_corners=False)
+    return doubled.unflatten(0, patches.shape[:3])
 
 
-def _gather(gradient: Tensor) -> Tensor:
+def _gather(gradient: Tensor, last: bool) -> Tensor:
     """The adjoint of the upsampling."""
-    *samples, height, width = gradient.shape
-    result: Tensor = torch.ops.aten.upsample_bilinear2d_backward(
-        gradient, [height, width], [*samples, height // 2, width // 2], False
-    )
-    return result
+    doubled = _samples(gradient, last)
+    *samples, height, width = doubled.shape
+    size = [*samples, height // 2, width // 2]
+    result: Tensor = torch.ops.aten.upsample_bilinear2d_backward(doubled, [height, width], size, False)
+    return result.unflatten(0, gradient.shape[:3])
