@@ -58,13 +58,14 @@ def backward(
     d_upsampled, d_weighted = _exact(gradient).unflatten(0, skip.shape[:3]).split([g.shape[1], x.shape[1]], 3)
     d_attention = _gather((d_weighted * skip).sum(3, keepdim=True), last)
     d_score = d_attention * attention * (1 - attention)
-    d_gates = (d_score * psi_weight.to(gates).view(-1, 1, 1)).masked_fill(gates <= 0, 0)
-    results = [torch.empty_like(each) for each in (g, x, gate_g, gate_x)]
-    values = _gather(d_upsampled, last), d_weighted * _upsample(attention, last), d_gates, d_gates
-    for result, value in zip(results, values, strict=True):
-        by_patch_of(result, grid, value.shape[4:]).copy_(value)
+    d_gates = torch.where(gates <= 0, 0, d_score * psi_weight.to(gates).view(-1, 1, 1))
+    d_g, d_x, d_gate_g, d_gate_x = map(torch.empty_like, (g, x, gate_g, gate_x))
+    torch.mul(d_weighted, _upsample(attention, last), out=by_patch(d_x, grid))
+    for result, value in ((d_g, _gather(d_upsampled, last)), (d_gate_g, d_gates), (d_gate_x, d_gates)):
+        by_patch_of(result, grid, size).copy_(value)
     d_weight = (d_score * gates.relu()).sum((0, 1, 2, 4, 5)).to(psi_weight.dtype).view(psi_weight.shape)
-    return *results, d_weight, d_score.sum().to(psi_bias.dtype).view(psi_bias.shape)
+    d_bias = d_score.sum().to(psi_bias.dtype).view(psi_bias.shape)
+    return d_g, d_x, d_gate_g, d_gate_x, d_weight, d_bias
 
 
 def _exact(x: Tensor) -> Tensor:
@@ -95,8 +96,14 @@ def _upsample(patches: Tensor, last: bool) -> Tensor:
 
 def _gather(gradient: Tensor, last: bool) -> Tensor:
     """The adjoint of the upsampling."""
-    doubled = _samples(gradient, last)
-    *samples, height, width = doubled.shape
-    size = [*samples, height // 2, width // 2]
-    result: Tensor = torch.ops.aten.upsample_bilinear2d_backward(doubled, [height, width], size, False)
-    return result.unflatten(0, gradient.shape[:3])
+    return _halve(_halve(_samples(gradient, last), 2), 3).unflatten(0, gradient.shape[:3])
+
+
+def _halve(doubled: Tensor, dim: int) -> Tensor:
+    """Along one dimension: ``0.25, 0.75, 0.75, 0.25`` of four neighbours, those beyond the edge being the edge."""
+    even, odd = doubled.unflatten(dim, (-1, 2)).unbind(dim + 1)
+    inner = odd.shape[dim] - 1
+    result = (even + odd).mul_(0.75)
+    for outer, start, to, count in ((odd, 0, 1, inner), (even, 1, 0, inner), (even, 0, 0, 1), (odd, inner, inner, 1)):
+        result.narrow(dim, to, count).add_(outer.narrow(dim, start, count), alpha=0.25)
+    return result
