@@ -21,6 +21,7 @@ from bench import (
     test_laplacian_boundary,
     test_nmf,
     test_orthogonality,
+    test_patch_local,
     test_pixel_losses,
 )
 from bench.traffic import Arguments, Operation, Traffic, count
@@ -138,6 +139,12 @@ CASES = [
     *(
         Case(f"batch norm, ReLU{what} of 64x512x512", *functions, output_of_a_convolution)
         for what, functions in test_conv_norm_act.LAST_OUTPUT.items()
+    ),
+    Case(
+        "patch_local of 64 + 32 channels at 512x512, B4, in 8x8 patches",
+        dislayers.patch_local,
+        test_patch_local.published,
+        partial(test_patch_local.level, 4, 256),
     ),
 ]
 

@@ -182,12 +182,13 @@ def launch_backward(
     return d_g, d_x, d_gate_g, d_gate_x, d_weight.view(psi_weight.shape), d_bias
 
 
-def _variant(name: str, kernel: Any, channels: int, map_: str, last: bool) -> AheadOfTime:
+def _variant(name: str, kernel: Any, channels: int, map_: str, last: bool, budget: float) -> AheadOfTime:
     """For patches of 64x64 and larger, in which a pixel's channels or a row's pixels are neighbours."""
     elements, warps = BLOCKS["default"][-1][1]
     tile = _tile(elements, channels, _NEIGHBOURS, _NEIGHBOURS, last)
     one = 3 if last else 5
-    types, units = {}, {}
+    types: dict[str, str | tuple[str, ...]] = {}
+    units: dict[Any, int] = {}  # members of a tuple by their places, constants as they are at launch
     for i, argument in enumerate(kernel.arg_names):
         if argument.endswith("_strides"):
             types[argument] = tuple("constexpr" if axis == one else "i32" for axis in range(6))
@@ -196,23 +197,26 @@ def _variant(name: str, kernel: Any, channels: int, map_: str, last: bool) -> Ah
     types |= {x: f"*{map_}" for x in kernel.arg_names if x.endswith("_ptr") and x not in exact}
     layout = "channels_last" if last else "NCHW"
     variant = AheadOfTime.of(
+        # An element is one before it is upsampled: all instructions for a single block of channels.
         f"patch_local {name} {map_} {layout}",
         kernel,
         tile | {"weight_stride": 1},
         types,
         warps,
         aligned=("_ptr", "_strides", "channels", "height", "width"),
+        elements=elements,
+        budget=budget,
     )
     return replace(variant, constants={**variant.constants, **units})
 
 
 AHEAD_OF_TIME = [
-    _variant(name, kernel, channels, map_, last)
-    for name, kernel, channels in (
-        ("attention", attend, 32),
-        ("concatenation", concatenate, 64),
-        ("through concatenation", through_concatenation, 64),
-        ("through gate", through_gate, 32),
+    _variant(name, kernel, channels, map_, last, budgets[last])
+    for name, kernel, channels, budgets in (
+        ("attention", attend, 32, (130, 126)),
+        ("concatenation", concatenate, 64, (225, 147)),
+        ("through concatenation", through_concatenation, 64, (320, 222)),
+        ("through gate", through_gate, 32, (245, 261)),
     )
     for map_ in ("fp32", "bf16")
     for last in (False, True)

@@ -32,7 +32,7 @@ class PatchLocalAttention(nn.Module):
         ValueError: shapes do not fit, or the grid does not divide the maps.
 
     Source:
-        ThreshNet, sections 3.1 and 3.2, after Attention U-Net (Oktay et al., 2018).
+        ThreshNet, section 3.4, after Attention U-Net (Oktay et al., 2018).
     """
 
     def __init__(self, channels: int, skip_channels: int, hidden_channels: int | None = None) -> None:

@@ -89,7 +89,7 @@ def patch_local(
         and 1; NaN reaches what is upsampled from it. Backward keeps the arguments and computes the attention anew.
 
     Source:
-        ThreshNet, sections 3.1 and 3.2: the gate is that of Attention U-Net (Oktay et al., 2018), equations 1 and 2,
+        ThreshNet, section 3.4: the gate is that of Attention U-Net (Oktay et al., 2018), equations 1 and 2,
         without its batch norms.
     """
     _check(g, x, gate_g, gate_x, psi_weight, psi_bias, grid)

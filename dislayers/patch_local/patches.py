@@ -62,7 +62,7 @@ def by_patch(x: Tensor, grid: Sequence[int]) -> Tensor:
 def by_patch_of(x: Tensor, grid: Sequence[int], size: Sequence[int]) -> Tensor:
     """The same view of maps that may be patches of a size already, (B rows columns, C, h, w)."""
     if tuple(x.shape[2:]) == tuple(size):
-        return x.unflatten(0, (x.shape[0] // (grid[0] * grid[1]), *grid))
+        return x.view(x.shape[0] // (grid[0] * grid[1]), *grid, *x.shape[1:])
     return by_patch(x, grid)
 
 

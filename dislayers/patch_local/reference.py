@@ -34,7 +34,7 @@ def patch_local(
     last, skip, result = channels_side_by_side(g), by_patch(x, grid), room(g, x, grid)
     size = [side // 2 for side in skip.shape[4:]]
     attention = _attention(_gates(gate_g, gate_x, grid, size), psi_weight, psi_bias)
-    channels, patches = g.shape[1], result.unflatten(0, skip.shape[:3])
+    channels, patches = g.shape[1], _cut(result, skip.shape)
     patches[:, :, :, :channels] = _upsample(by_patch_of(_exact(g), grid, size), last)
     patches[:, :, :, channels:] = skip * _upsample(attention, last)
     return result
@@ -55,7 +55,7 @@ def backward(
     size = [side // 2 for side in skip.shape[4:]]
     gates = _gates(gate_g, gate_x, grid, size)
     attention = _attention(gates, psi_weight, psi_bias)
-    d_upsampled, d_weighted = _exact(gradient).unflatten(0, skip.shape[:3]).split([g.shape[1], x.shape[1]], 3)
+    d_upsampled, d_weighted = torch.split(_cut(_exact(gradient), skip.shape), [g.shape[1], x.shape[1]], 3)
     d_attention = _gather((d_weighted * skip).sum(3, keepdim=True), last)
     d_score = d_attention * attention * (1 - attention)
     d_gates = torch.where(gates <= 0, 0, d_score * psi_weight.to(gates).view(-1, 1, 1))
@@ -88,20 +88,25 @@ def _samples(patches: Tensor, last: bool) -> Tensor:
     return patches.movedim(3, 5).flatten(0, 2).movedim(3, 1) if last else patches.flatten(0, 2)
 
 
+def _cut(samples: Tensor, shape: Sequence[int]) -> Tensor:
+    """(B rows columns, C, h, w) as (B, rows, columns, C, h, w), for a shape that begins so."""
+    return samples.view(*shape[:3], *samples.shape[1:])
+
+
 def _upsample(patches: Tensor, last: bool) -> Tensor:
     """Twice the size, every patch alone."""
     doubled = interpolate(_samples(patches, last), scale_factor=2, mode="bilinear", align_corners=False)
-    return doubled.unflatten(0, patches.shape[:3])
+    return _cut(doubled, patches.shape)
 
 
 def _gather(gradient: Tensor, last: bool) -> Tensor:
     """The adjoint of the upsampling."""
-    return _halve(_halve(_samples(gradient, last), 2), 3).unflatten(0, gradient.shape[:3])
+    return _cut(_halve(_halve(_samples(gradient, last), 2), 3), gradient.shape)
 
 
 def _halve(doubled: Tensor, dim: int) -> Tensor:
     """Along one dimension: ``0.25, 0.75, 0.75, 0.25`` of four neighbours, those beyond the edge being the edge."""
-    even, odd = doubled.unflatten(dim, (-1, 2)).unbind(dim + 1)
+    even, odd = doubled.unfold(dim, 2, 2).unbind(-1)
     inner = odd.shape[dim] - 1
     result = (even + odd).mul_(0.75)
     for outer, start, to, count in ((odd, 0, 1, inner), (even, 1, 0, inner), (even, 0, 0, 1), (odd, inner, inner, 1)):
