@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dislayers._runtime import check
 from dislayers._runtime.launch import in_triton
-from dislayers._runtime.library import left_to_compiler, register
+from dislayers._runtime.library import register
 from dislayers.patch_local import reference
 from dislayers.patch_local.patches import check_divided, check_grid
 
@@ -93,8 +93,6 @@ def patch_local(
         without its batch norms.
     """
     _check(g, x, gate_g, gate_x, psi_weight, psi_bias, grid)
-    if left_to_compiler(_NAME, x.device):
-        return reference.patch_local(g, x, gate_g, gate_x, psi_weight, psi_bias, grid)
     result: Tensor = _compute(g, x, gate_g, gate_x, psi_weight, psi_bias, list(grid))
     return result
 
