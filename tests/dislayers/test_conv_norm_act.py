@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -250,13 +250,14 @@ def test_the_last_nan_of_a_window_has_its_gradient(device: str) -> None:
     assert torch.equal(actual, expected)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=4 if INTERPRETED else 15, deadline=None)
 @given(
     offset=st.sampled_from([0.0, 1e3, -1e4]),
     spread=st.sampled_from([1.0, 10.0]),
     outlier=st.booleans(),
     seed=st.integers(0, 100),
 )
+@example(offset=-1e4, spread=1.0, outlier=False, seed=0)
 def test_statistics_far_from_zero(offset: float, spread: float, outlier: bool, seed: int) -> None:
     x = offset + spread * torch.randn(2, 2, 33, 40, generator=torch.Generator().manual_seed(seed))
     if outlier:
@@ -348,7 +349,7 @@ def test_unit_equals_its_modules(momentum: float | None, layout: torch.memory_fo
     plain = PlainUnit(3, 4)
     plain.norm.momentum = momentum
     plain.load_state_dict(unit.state_dict())
-    for step in range(3):
+    for step in range(2):
         x = torch.randn(2, 3, 9, 7, generator=torch.Generator().manual_seed(step)).contiguous(memory_format=layout)
         results = []
         for module in (unit, plain):
@@ -362,8 +363,7 @@ def test_unit_equals_its_modules(momentum: float | None, layout: torch.memory_fo
             torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-3)
         for name, buffer in plain.state_dict().items():
             torch.testing.assert_close(unit.state_dict()[name], buffer)
-    assert len(counted) == 9
-    assert unit.norm.num_batches_tracked.item() == 9
+    assert len(counted) == unit.norm.num_batches_tracked.item() == 6
 
 
 def changed(change: Callable[[ConvNormAct], Any]) -> ConvNormAct:
