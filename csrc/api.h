@@ -68,4 +68,9 @@ void upsample_concat_backward_cpu(const UpsampleConcat& task, int64_t threads, i
 constexpr int64_t dilate_cuda_iterations = 32;
 const char* dilate_cuda(const Dilation& task, void* stream);
 
+// Bytes of shared memory that a block needs: a GPU that gives less takes no such launch.
+extern const int64_t multiscale_depthwise_shared, multiscale_depthwise_backward_shared;
+const char* multiscale_depthwise_cuda(const GpuDepthwise& task, void* stream);
+const char* multiscale_depthwise_backward_cuda(const GpuDepthwise& task, void* stream);
+
 }  // namespace dislayers

@@ -5,16 +5,13 @@
 
 namespace dislayers {
 
-// Bits of float32 that the maps' own dtype lacks: windows tie as their rounded values do.
-enum class Precision : int { float32 = 0, float16 = 13, bfloat16 = 16 };
-
 // Maps that are not wanted have no data. All have channels side by side (`channels_last`), or all have columns.
 struct BatchNormRelu {
     FeatureMap x, residual, out, pooled, d_out, d_pooled, d_x, d_residual;
     const float *weight, *bias;
     float *mean, *variance, *d_weight, *d_bias;
     double eps;
-    Precision precision;
+    Precision precision;  // of the maps' own dtype: windows tie as their rounded values do
     int64_t batch, channels, height, width;
     bool channels_last;
 };

@@ -279,6 +279,34 @@ UpsampleConcat upsample_concat(const Map& low, MapSize size, const Map& full, Ma
             full_channels - channels, height, width, full_height, full_width, channels_last};
 }
 
+#if defined(DISLAYERS_CUDA)
+GpuMap gpu_map(const Map& map) {
+    const auto [batch, channel, row, column] = map.second;
+    expect(column == 1, "columns of a map must lie side by side");
+    return {required<void>(map.first), batch, channel, row};
+}
+
+GpuDepthwise gpu_depthwise(const Map& x, const Map& out, uintptr_t parameters, const std::string& dtype, MapSize size) {
+    const auto [batch, channels, height, width] = size;
+    expect(batch > 0 && channels > 0, "size must have at least one sample and one channel");
+    expect(batch <= gpu_most && channels <= gpu_most, "size must have at most 65535 samples and channels");
+    checked({batch * channels, height, width});
+    GpuDepthwise task = {};
+    task.precision = precision(dtype);
+    task.x = gpu_map(x), task.out = gpu_map(out);
+    task.parameters = required<const float>(parameters);
+    task.batch = batch, task.channels = channels, task.height = height, task.width = width;
+    return task;
+}
+
+template <typename Task>
+void queue(const char* name, const char* (*kernel)(const Task&, void*), const Task& task, uintptr_t stream) {
+    const py::gil_scoped_release released;
+    if (const char* error = kernel(task, reinterpret_cast<void*>(stream)))
+        throw std::runtime_error(std::string(name) + ": " + error);
+}
+#endif
+
 int best() { return static_cast<int>(best_instruction_set()); }
 
 std::vector<std::string> instruction_sets() {
@@ -617,11 +645,37 @@ PYBIND11_MODULE(_C, module) {
            int64_t iterations, bool square, bool flip, uintptr_t stream) {
             expect(iterations <= dilate_cuda_iterations, "too many iterations for one call");
             const auto task = dilation(mask, mask_strides, within, within_strides, out, size, iterations, square, flip);
-            const py::gil_scoped_release released;
-            if (const char* error = dilate_cuda(task, reinterpret_cast<void*>(stream)))
-                throw std::runtime_error(std::string("dilate_cuda: ") + error);
+            queue("dilate_cuda", dilate_cuda, task, stream);
         },
         "mask"_a, "mask_strides"_a, "within"_a, "within_strides"_a, "out"_a, "size"_a, "iterations"_a, "square"_a,
         "flip"_a, "stream"_a);
+    module.attr("gpu_kernel_sizes") = std::vector<int64_t>(std::begin(gpu_kernel_sizes), std::end(gpu_kernel_sizes));
+    module.attr("gpu_most") = gpu_most;
+    module.attr("gpu_tile") = gpu_tile;
+    module.attr("gpu_quantum") = gpu_quantum;
+    module.attr("multiscale_depthwise_shared") = multiscale_depthwise_shared;
+    module.attr("multiscale_depthwise_backward_shared") = multiscale_depthwise_backward_shared;
+    module.def(
+        "multiscale_depthwise_cuda",
+        [](const Map& x, uintptr_t parameters, const Map& out, const std::string& dtype, MapSize size,
+           uintptr_t stream) {
+            const GpuDepthwise task = gpu_depthwise(x, out, parameters, dtype, size);
+            queue("multiscale_depthwise_cuda", multiscale_depthwise_cuda, task, stream);
+        },
+        "x"_a, "parameters"_a, "out"_a, "dtype"_a, "size"_a, "stream"_a);
+    module.def(
+        "multiscale_depthwise_backward_cuda",
+        [](const Map& gradient, const Map& x, uintptr_t parameters, const Map& out, uintptr_t parameter_gradients,
+           uintptr_t of_a, uintptr_t partials, const std::string& dtype, MapSize size, uintptr_t stream) {
+            expect(of_a % 16 == 0, "of_a must begin at a multiple of 16 bytes");
+            GpuDepthwise task = gpu_depthwise(x, out, parameters, dtype, size);
+            task.gradient = gpu_map(gradient);
+            task.parameter_gradients = required<float>(parameter_gradients);
+            task.of_a = required<float>(of_a);
+            task.partials = required<float>(partials);
+            queue("multiscale_depthwise_backward_cuda", multiscale_depthwise_backward_cuda, task, stream);
+        },
+        "gradient"_a, "x"_a, "parameters"_a, "out"_a, "parameter_gradients"_a, "of_a"_a, "partials"_a, "dtype"_a,
+        "size"_a, "stream"_a);
 #endif
 }

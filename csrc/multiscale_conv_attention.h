@@ -17,6 +17,29 @@ struct MultiscaleDepthwise {
     int64_t batch, channels, height, width;
 };
 
+// (batch, channels, height, width) on a GPU; its columns lie side by side.
+struct GpuMap {
+    void* data;
+    int64_t batch_stride, channel_stride, row_stride;
+};
+
+// The sizes of the kernels that GPUs compute: the square's, then the strips'. A block computes a tile of so many rows
+// and columns; rows of `of_a` are a multiple of so many numbers.
+constexpr int64_t gpu_kernel_sizes[] = {5, 7, 11, 21}, gpu_tile = 64, gpu_quantum = 8;
+
+// Samples, and channels, of a launch.
+constexpr int64_t gpu_most = 65535;
+
+struct GpuDepthwise {
+    Precision precision;          // of the maps
+    GpuMap x, gradient, out;      // as above
+    const float* parameters;      // as above
+    float* parameter_gradients;   // likewise; null forward
+    float* of_a;                  // room: (batch, channels, height, width rounded up to gpu_quantum); null forward
+    float* partials;              // room: (batch, tiles of a map, channels, parameters of a channel); null forward
+    int64_t batch, channels, height, width;
+};
+
 // What a task computes: columns first to last - 1 of as many channels as a vector has lanes.
 struct FeatureTile {
     int64_t sample, channel, first, last;

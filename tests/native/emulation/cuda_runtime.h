@@ -7,6 +7,7 @@
 // their tile in strides of blockDim and give the same result for any.
 #pragma once
 
+#include <cmath>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
@@ -34,7 +35,14 @@ struct alignas(16) uint4 {
 
 inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
 
-enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidConfiguration = 9 };
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+
+enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorInvalidConfiguration = 9 };
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 using cudaStream_t = struct CUstream_st*;
 
 struct cudaLaunchConfig_t {
@@ -46,7 +54,7 @@ struct cudaLaunchConfig_t {
 inline thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 inline const char* cudaGetErrorString(cudaError_t error) {
-    return error == cudaSuccess ? "no error" : "invalid configuration argument";
+    return error == cudaSuccess ? "no error" : "invalid argument";
 }
 
 namespace emulation {
@@ -88,6 +96,10 @@ inline thread_local Barrier* barrier = nullptr;
 
 inline void meet(int place) { barrier->wait(place); }
 
+inline thread_local float4* dynamic_shared_memory = nullptr;
+inline size_t dynamic_shared_bytes = 48 << 10;  // what a kernel may ask for
+
+
 inline bool launches(const dim3& grid, const dim3& block) {
     return grid.x >= 1 && grid.x <= 0x7fffffffu && grid.y >= 1 && grid.y <= 65535 && grid.z >= 1 && grid.z <= 65535 &&
            block.x >= 1 && block.x <= 1024 && block.y == 1 && block.z == 1;
@@ -95,18 +107,33 @@ inline bool launches(const dim3& grid, const dim3& block) {
 
 }  // namespace emulation
 
+// What `extern __shared__` would be, an array on the heap here.
+inline float* dynamic_shared() { return &emulation::dynamic_shared_memory->x; }
+
+// Of all kernels, not of one. No GPU gives more than 227 KB.
+template <typename Kernel>
+cudaError_t cudaFuncSetAttribute(Kernel, cudaFuncAttribute, int bytes) {
+    if (bytes > (227 << 10)) return cudaErrorInvalidValue;
+    emulation::dynamic_shared_bytes = static_cast<size_t>(bytes);
+    return cudaSuccess;
+}
+
 // Returns when the kernel has run: every stream is the calling thread.
 template <typename... Parameters, typename... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
     const dim3 grid = config->gridDim;
     if (!emulation::launches(grid, config->blockDim)) return cudaErrorInvalidConfiguration;
+    if (config->dynamicSmemBytes > emulation::dynamic_shared_bytes) return cudaErrorInvalidValue;
+    // NaN shows what a kernel reads before it wrote.
+    std::vector<float4> shared(config->dynamicSmemBytes / sizeof(float4), {NAN, NAN, NAN, NAN});
     const unsigned wanted = config->blockDim.x;
     const unsigned threads = wanted < emulation::threads_per_block ? wanted : emulation::threads_per_block;
     emulation::Barrier barrier(threads);
 
     const auto run = [&](unsigned thread) {
         emulation::barrier = &barrier;
+        emulation::dynamic_shared_memory = shared.data();
         gridDim = grid;
         blockDim = dim3(threads);
         threadIdx = dim3(thread, 0, 0);
