@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -11,16 +10,17 @@ from torch import Tensor
 from dislayers._runtime.layout import address_and_strides, float32_map, float32_room
 from dislayers._runtime.native import extension, workers
 from dislayers.multiscale_conv_attention import reference
+from dislayers.multiscale_conv_attention.packing import in_order, packed, sizes_of, unpacked
 from dislayers.multiscale_conv_attention.reference import Gradients
 
 
 def forward(x: Tensor, weight: Tensor, bias: Tensor, *strips: Sequence[Tensor]) -> Tensor:
     """As :func:`dislayers.multiscale_conv_attention.reference.multiscale_depthwise`."""
     assert extension is not None
-    sizes = _sizes(weight, strips[0])
+    sizes = sizes_of(weight, strips[0])
     if not _takes(x, sizes):
         return reference.multiscale_depthwise(x, weight, bias, *strips)
-    image, parameters, result = float32_map(x), _packed(weight, bias, strips), torch.empty_like(x)
+    image, parameters, result = float32_map(x), packed(weight, bias, strips), torch.empty_like(x)
     out = float32_room(result)
     extension.multiscale_depthwise_cpu(
         address_and_strides(image), parameters.data_ptr(), sizes, address_and_strides(out), tuple(x.shape), *workers()
@@ -31,10 +31,10 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor, *strips: Sequence[Tensor]) 
 def backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor, *strips: Sequence[Tensor]) -> Gradients:
     """As :func:`dislayers.multiscale_conv_attention.reference.backward`."""
     assert extension is not None
-    sizes = _sizes(weight, strips[0])
+    sizes = sizes_of(weight, strips[0])
     if not _takes(x, sizes):
         return reference.backward(gradient, x, weight, bias, *strips)
-    incoming, image, parameters = float32_map(gradient), float32_map(x), _packed(weight, bias, strips)
+    incoming, image, parameters = float32_map(gradient), float32_map(x), packed(weight, bias, strips)
     result, of_parameters = torch.empty_like(x), torch.empty_like(parameters)
     out = float32_room(result)
     extension.multiscale_depthwise_backward_cpu(
@@ -47,7 +47,7 @@ def backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor, *strips:
         tuple(x.shape),
         *workers(),
     )
-    of_square, of_bias, *of_strips = _unpacked(of_parameters, _in_order(weight, bias, strips))
+    of_square, of_bias, *of_strips = unpacked(of_parameters, in_order(weight, bias, strips))
     of_x = result if out is result else result.copy_(out)
     return of_x, of_square, of_bias, of_strips[::4], of_strips[1::4], of_strips[2::4], of_strips[3::4]
 
@@ -56,23 +56,3 @@ def _takes(x: Tensor, sizes: Sequence[int]) -> bool:
     assert extension is not None
     fits = len(sizes) <= extension.most_strips + 1 and max(sizes) <= extension.longest_kernel
     return fits and x.dtype != torch.float64 and x.numel() > 0
-
-
-def _in_order(weight: Tensor, bias: Tensor, strips: Sequence[Sequence[Tensor]]) -> list[Tensor]:
-    """The parameters as the kernel has them: the square, then strip by strip."""
-    return [weight, bias, *(part for strip in zip(*strips, strict=True) for part in strip)]
-
-
-def _packed(weight: Tensor, bias: Tensor, strips: Sequence[Sequence[Tensor]]) -> Tensor:
-    """All parameters of a channel side by side, in float32."""
-    return torch.cat([part.reshape(len(bias), -1).float() for part in _in_order(weight, bias, strips)], 1)
-
-
-def _unpacked(packed: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    """The columns of ``packed`` in the layouts of the parameters."""
-    columns = packed.tensor_split(list(accumulate(part[0].numel() for part in parameters[:-1])), 1)
-    return [torch.empty_like(p).copy_(c.view(p.shape)) for p, c in zip(parameters, columns, strict=True)]
-
-
-def _sizes(weight: Tensor, rows: Sequence[Tensor]) -> list[int]:
-    return [weight.shape[-1], *(row.shape[-1] for row in rows)]

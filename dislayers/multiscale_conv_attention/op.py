@@ -13,7 +13,7 @@ from dislayers._runtime import check
 from dislayers._runtime.backend import Implementation
 from dislayers._runtime.library import left_to_compiler, register
 from dislayers._runtime.native import missing_kernel
-from dislayers.multiscale_conv_attention import native, reference
+from dislayers.multiscale_conv_attention import cuda, native, reference
 
 _NAME = "dislayers::multiscale_depthwise"
 _STRIPS = "Tensor[] rows, Tensor[] row_biases, Tensor[] columns, Tensor[] column_biases"
@@ -42,18 +42,28 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
     return tuple(_differentiate(gradient, x, weight, bias, *strips))
 
 
+def _native_forward(x: Tensor, *parameters: Any) -> Tensor:
+    compute = cuda.forward if x.is_cuda else native.forward
+    return compute(x, *parameters)
+
+
+def _native_backward(gradient: Tensor, *arguments: Any) -> tuple[Any, ...]:
+    differentiate = cuda.backward if gradient.is_cuda else native.backward
+    return differentiate(gradient, *arguments)
+
+
 _differentiate = register(
     f"{_NAME}_backward(Tensor gradient, {_ARGUMENTS}) -> {_GRADIENTS}",
     reference.backward,
     _fake_backward,
-    kernels=[Implementation("native", native.backward, missing_kernel("multiscale_depthwise_backward"))],
+    kernels=[Implementation("native", _native_backward, missing_kernel("multiscale_depthwise_backward"))],
 )
 
 _compute = register(
     f"{_NAME}({_ARGUMENTS}) -> Tensor",
     reference.multiscale_depthwise,
     _fake_forward,
-    kernels=[Implementation("native", native.forward, missing_kernel("multiscale_depthwise"))],
+    kernels=[Implementation("native", _native_forward, missing_kernel("multiscale_depthwise"))],
     backward=_backward,
     setup_context=_save,
 )
@@ -92,7 +102,8 @@ def multiscale_depthwise(
     Numerics:
         Computed in float32 (float64 from float64) and rounded once, with all steps between in float32; deterministic,
         for any number of threads. NaN and infinity reach what their kernels reach. Backward keeps the arguments and
-        computes the rest anew. There is no CUDA kernel yet: on a GPU plain PyTorch runs.
+        computes the rest anew. On a GPU kernels run for the sizes 5 and (7, 11, 21) and at most float32, which copy
+        channels_last; for others plain PyTorch.
 
     Source:
         SegNeXt (Guo et al., 2022), equation 1, before its 1x1 convolution.

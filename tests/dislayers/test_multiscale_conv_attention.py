@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from dislayers import MultiScaleConvAttention, multiscale_depthwise
 from dislayers.multiscale_conv_attention import native, reference
-from tests.harness import Op, check_op
+from tests.harness import DEVICES, Op, check_op
 
 SIZES = (5, 7, 11, 21)
 Parameters = tuple[Any, ...]
@@ -133,6 +133,28 @@ def test_any_sizes_and_layouts_have_the_gradients_of_the_definition(seed: int) -
     right = gradients(reference.multiscale_depthwise, x.double(), exact, incoming.double())
     for actual, value in zip(gradients(multiscale_depthwise, x, arguments, incoming), right, strict=True):
         torch.testing.assert_close(actual.double(), value, rtol=1e-5, atol=1e-5 * float(value.abs().max() + 1))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("shape", [(2, 3, 70, 131), (1, 5, 9, 64), (2, 1, 130, 1)])
+def test_published_sizes_on_every_device(
+    shape: tuple[int, ...], layout: torch.memory_format, dtype: torch.dtype, device: str
+) -> None:
+    """For which GPUs have kernels, a tile of 64 x 64 a block."""
+    generator = torch.Generator().manual_seed(0)
+    x, incoming = (torch.randn(shape, generator=generator).to(dtype).contiguous(memory_format=layout) for _ in range(2))
+    arguments, rounding = parameters(shape[1]), {torch.float32: 0, torch.bfloat16: 2**-8, torch.float16: 2**-11}[dtype]
+    there = tree_map(lambda t: t.to(device), (x, arguments, incoming))
+    found = [multiscale_depthwise(there[0], *there[1]), *gradients(multiscale_depthwise, *there)]
+    exact = tree_map(torch.Tensor.double, (x, arguments, incoming))
+    right = [reference.multiscale_depthwise(exact[0], *exact[1]), *gradients(reference.multiscale_depthwise, *exact)]
+    assert found[0].stride() == x.stride()
+    for actual, value in zip(found, right, strict=True):
+        assert actual.device.type == device
+        size = float(value.abs().max() + 1)
+        torch.testing.assert_close(actual.cpu().double(), value, rtol=rounding + 1e-5, atol=1e-5 * size)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
