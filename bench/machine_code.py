@@ -27,7 +27,8 @@ class Figures:
     """Of one kernel for one architecture.
 
     Registers are a thread's; stack, spills and the widest global load are bytes of a thread, shared memory is bytes
-    of a block. Loads, stores and instructions are counted in the machine code, padding left out.
+    of a block, without what a launch adds. Loads, stores, instructions and multiply-adds in float32 are counted in the
+    machine code as it stands, padding left out: what a loop repeats counts once.
     """
 
     registers: int
@@ -39,6 +40,7 @@ class Figures:
     local_stores: int
     widest_load: int
     instructions: int
+    multiply_adds: int
 
 
 def find_nvdisasm() -> str:
@@ -83,6 +85,7 @@ def _counted(opcodes: Sequence[str]) -> dict[str, int]:
         "local_stores": kinds.count("STL"),
         "widest_load": max((_load_bytes(opcode) for opcode in opcodes if opcode.startswith("LDG")), default=0),
         "instructions": len(kinds) - kinds.count("NOP"),
+        "multiply_adds": kinds.count("FFMA"),
     }
 
 
@@ -93,10 +96,25 @@ def _load_bytes(opcode: str) -> int:
 
 
 def source_name(mangled: str) -> str:
-    """The name that a kernel has in its source: the last part of a nested C++ name, or the name itself."""
-    parts, rest = [mangled], mangled.removeprefix("_Z").removeprefix("N")
-    while rest != mangled and (length := re.match(r"\d+", rest)):
+    """The name that a kernel has in its source: the last part of a nested C++ name, or the name itself.
+
+    Of a template, also the type or the boolean that it is made for.
+    """
+    name, rest = _last_part(mangled)
+    argument = re.match(r"I(?P<float>f)|ILb(?P<true>1)|ILb(?P<false>0)|I(?P<nested>N\w+)", rest)
+    if argument is None:
+        return name
+    chosen = _last_part(argument["nested"])[0] if argument["nested"] else argument.lastgroup
+    return f"{name}<{chosen}>"
+
+
+def _last_part(mangled: str) -> tuple[str, str]:
+    """The last part of a nested C++ name, or the name itself; and what follows it."""
+    part, rest = mangled, mangled.removeprefix("_Z").removeprefix("N")
+    if rest == mangled:
+        return mangled, ""
+    rest = re.sub(r"^S\d*_", "", rest)
+    while length := re.match(r"\d+", rest):
         end = length.end() + int(length[0])
-        parts.append(rest[length.end() : end])
-        rest = rest[end:]
-    return parts[-1]
+        part, rest = rest[length.end() : end], rest[end:]
+    return part, rest
