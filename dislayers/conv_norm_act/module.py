@@ -94,7 +94,7 @@ def _track(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> 
     """Move the running statistics as the normalisation itself does, toward the unbiased variance of so many values."""
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked += 1
-    moved = 1 / norm.num_batches_tracked if norm.momentum is None else norm.momentum
+    moved = 1 / norm.num_batches_tracked if norm.momentum is None else float(norm.momentum)
     for running, new in ((norm.running_mean, mean), (norm.running_var, variance * (count / (count - 1)))):
         assert running is not None
         running.lerp_(new.to(running), moved if isinstance(moved, float) else moved.to(running))
