@@ -10,17 +10,19 @@ import torch
 import triton
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
+from dislayers._runtime.launch import ENDLESS, AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers.patch_local import reference
 from dislayers.patch_local.backward import through_concatenation, through_gate
 from dislayers.patch_local.forward import attend, concatenate
 from dislayers.patch_local.patches import by_patch_of
 
-# Elements of a tile before it is upsampled. Not tuned on a GPU yet.
-BLOCKS: BlockTable = {
-    "default": [(1 << 62, Blocks(512, 4))],
-    "cpu": [(1 << 62, Blocks(1 << 12, 4))],
-}
+# Elements of a tile before it is upsampled. Not tuned on a GPU yet: `python -m dislayers.tune` fills it.
+BLOCKS = launch_table(
+    "dislayers.patch_local",
+    "blocks",
+    default=[(ENDLESS, Blocks(512, 4))],
+    cpu=[(ENDLESS, Blocks(1 << 12, 4))],
+)
 _NEIGHBOURS = 64
 
 
@@ -31,6 +33,7 @@ class _Level:
         self.grid, (batch, _, height, width) = tuple(grid), x.shape
         self.size = height // (2 * grid[0]), width // (2 * grid[1])
         self.patches = batch * grid[0] * grid[1]
+        self.blocks = blocks_for(BLOCKS, x.device, x.numel())
 
     def strides(self, *maps: Tensor) -> list[tuple[int, ...]]:
         """Those of maps or patches of the level's size: sample, row and column of patches, channel, row, column."""
@@ -55,7 +58,7 @@ class _Level:
 
     def tile(self, like: Tensor, channels: int) -> tuple[dict[str, int], int]:
         """Channels, rows and columns of a tile of maps that lie in memory like one, and warps."""
-        elements, warps = blocks_for(BLOCKS, like.device, like.numel())
+        elements, warps = self.blocks
         return _tile(elements, channels, *self.size, reference.channels_side_by_side(like)), warps
 
     def _tiles(self, tile: Mapping[str, int]) -> tuple[int, int]:
