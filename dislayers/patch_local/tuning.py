@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 
 import torch
 
@@ -10,6 +12,7 @@ from dislayers._runtime.search import Tuning
 from dislayers.patch_local import patch_local
 
 _BATCH, _CHANNELS, _SKIP, _GRID = 4, 64, 32, (8, 8)
+_BLOCKS = tuple(product((256, 512, 1024, 2048), (2, 4, 8)))
 
 
 def _step(side: int, device: torch.device) -> Callable[[], object]:
@@ -18,8 +21,9 @@ def _step(side: int, device: torch.device) -> Callable[[], object]:
     maps = [(_CHANNELS, half), (_SKIP, side), (_SKIP, half), (_SKIP, half)]
     shapes = [*((_BATCH, channels, size, size) for channels, size in maps), (1, _SKIP, 1, 1), (1,)]
     leaves = [torch.randn(shape, device=device).bfloat16().requires_grad_() for shape in shapes]
-    gradient = torch.ones_like(patch_local(*leaves, _GRID))
-    return lambda: torch.autograd.grad(patch_local(*leaves, _GRID), leaves, gradient)
+    level = partial(patch_local, grid=_GRID)
+    gradient = torch.ones_like(level(*leaves))
+    return lambda: torch.autograd.grad(level(*leaves), leaves, gradient)
 
 
-TUNING = {"blocks": Tuning(_step, lambda side: _BATCH * _SKIP * side * side, sizes=(128, 256, 512))}
+TUNING = {"blocks": Tuning(_step, lambda side: _BATCH * _SKIP * side * side, _BLOCKS, (128, 256, 512))}
