@@ -56,21 +56,16 @@ struct Between {
 };
 
 // The pixels of a full row, from those of a row that lies where it does; beside each stands one of the skip connection.
+// They are written one after the other, in the order of memory.
 void widen_pixels(const UpsampleConcat& task, const Axis& columns, const float* low, const float* skip, float* out) {
-    const int64_t step = task.full.column_stride, skip_step = task.skip.column_stride, channels = task.channels;
+    const int64_t channels = task.channels;
     for (int64_t j = 0; j < columns.low; ++j) {
-        const int64_t first = columns.begin[j], last = columns.begin[j + 1];
         const float *const left = low + j * channels, *const right = low + next_on(columns, j) * channels;
-        for_each_vector(channels, [&](const auto& at) {
-            const auto before = at(left), behind = at(right);
-            for (int64_t x = first; x < last; ++x) {
-                const float weight = columns.weight[x];
-                at.store(out + x * step, broadcast(1.0f - weight) * before + broadcast(weight) * behind);
-            }
-        });
-        for_each_vector(task.skip_channels, [&](const auto& at) {
-            for (int64_t x = first; x < last; ++x) at.store(out + x * step + channels, at(skip + x * skip_step));
-        });
+        for (int64_t x = columns.begin[j]; x < columns.begin[j + 1]; ++x) {
+            float* const pixel = out + x * task.full.column_stride;
+            Between{left, right, columns.weight[x]}.mix(pixel, 0, channels);
+            copy(skip + x * task.skip.column_stride, pixel + channels, task.skip_channels);
+        }
     }
 }
 
