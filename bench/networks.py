@@ -1,8 +1,9 @@
 """Whole networks on a CPU against the same ones of plain PyTorch: time and peak memory of evaluation and training.
 
-``python -m bench.networks`` prints them. A training step is forward and backward, without the optimiser, which is the
-same for both. Memory is what a step has at most at once from PyTorch's allocator, so without weights, their gradients
-and the image. Everything is float32, batch 1; the plain network runs in both layouts, and its faster one counts.
+``python -m bench.networks`` prints them. Evaluation is that of prediction, with batch norms folded into convolutions. A
+training step is forward and backward, without the optimiser, which is the same for both. Memory is what a step has at
+most at once from PyTorch's allocator, so without weights, their gradients and the image. Everything is float32, batch
+1; the plain network runs in both layouts, and its faster one counts.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from torch.autograd.profiler import profile
 from torch.utils._pytree import tree_leaves
 
 from bench.official.networks import plain
+from dislayers import fold_batch_norm
 from dismetrics.files import write_whole
 from dismodels import create_model
 
@@ -58,7 +60,7 @@ class Measured(NamedTuple):
 
 def measured(network: str, size: int, mode: str) -> Measured:
     """Ours and the plain one in the same run, their results compared before they are timed in turns."""
-    ours = build(network, size, mode, torch.channels_last)
+    ours = build(network, size, mode, torch.channels_last, fold_batch_norm if mode == "evaluation" else None)
     theirs = [build(network, size, mode, layout, plain) for layout in (torch.channels_last, torch.contiguous_format)]
     results = [step() for step in (ours, *theirs)]
     differs, rounding = (difference(result, results[1]) for result in results[::2])
@@ -78,13 +80,13 @@ def build(
     size: int,
     mode: str,
     layout: torch.memory_format,
-    composed: Callable[[nn.Module], nn.Module] = lambda model: model,
+    change: Callable[[nn.Module], nn.Module] | None,
 ) -> Step:
     """What runs a network once on an image; it gives the outputs, or the gradients summed until then."""
     torch.manual_seed(0)
-    model = create_model(network)
+    model: nn.Module = create_model(network).train(mode == "training step")
     enliven(model)
-    composed(model).train(mode == "training step").to(memory_format=layout)
+    model = (change(model) if change else model).to(memory_format=layout)
     image = torch.rand(1, 3, size, size).contiguous(memory_format=layout)
 
     def evaluate() -> list[Tensor]:
