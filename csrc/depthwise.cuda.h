@@ -40,14 +40,25 @@ struct Plane : Extent {
     __device__ Number* at(int y, int x) const { return data + y * row_stride + x; }
 };
 
-// Threads of a block. Fewer do the work of all of them in turn.
+// Threads of a block. On a GPU it has all of them; where one is emulated, fewer do the work of all of them in turn.
 constexpr int threads = 256;
+#if defined(__CUDACC__)
+constexpr bool whole_blocks = true;
+#else
+constexpr bool whole_blocks = false;
+#endif
 
-// visit(thread) for every thread that a whole block has.
-template <typename Visit>
-__device__ void for_each_thread(const Visit& visit) {
+// visit(i) for every i below count, a thread after the other. What whole blocks do in one go is no loop.
+template <int count, typename Visit>
+__device__ void for_each(const Visit& visit) {
+    const int first = static_cast<int>(threadIdx.x);
+    if constexpr (whole_blocks && count <= threads) {
+        if (count == threads || first < count) visit(first);
+    } else {
+        const int present = whole_blocks ? threads : static_cast<int>(blockDim.x);
 #pragma unroll 1
-    for (int thread = threadIdx.x; thread < threads; thread += blockDim.x) visit(thread);
+        for (int i = first; i < count; i += present) visit(i);
+    }
 }
 
 // Brings rows x columns of a plane from (top, left) on, zeros outside. 32 threads share a row; a thread has several
@@ -55,8 +66,8 @@ __device__ void for_each_thread(const Visit& visit) {
 template <int rows, int columns, typename Number>
 __device__ void load_tile(const Plane<Number>& plane, int top, int left, float* tile) {
     constexpr int lanes = 32, pitch = pitch_of_tile(columns), parts = (columns + lanes - 1) / lanes;
-    constexpr int step = threads / lanes, batch = 4;
-    for_each_thread([&](int thread) {
+    constexpr int step = threads / lanes, turns = (rows + step - 1) / step, batch = turns % 3 == 0 ? 3 : 4;
+    for_each<threads>([&](int thread) {
         const int lane = thread % lanes;
         const Number* from = plane.at(top + thread / lanes, left + lane);
         const int64_t stride = step * plane.row_stride;
@@ -82,7 +93,7 @@ __device__ void load_tile(const Plane<Number>& plane, int top, int left, float* 
 // Writes a tile of side x side, as far as the plane goes.
 template <int side, typename Number>
 __device__ void store_tile(const float* tile, const Plane<Number>& plane, int top, int left) {
-    for_each_thread([&](int thread) {
+    for_each<threads>([&](int thread) {
         const int row = thread / side, column = thread % side;
         Number* to = plane.at(top + row, left + column);
         const int64_t stride = threads / side * plane.row_stride;
@@ -201,26 +212,24 @@ struct Partials {
     __device__ float& at(int tap, int item) const { return room[tap * pitch + item]; }
 
     // give(tap, the sum over all items), always in the same order. Every thread of the block comes here.
-    template <typename Give>
-    __device__ void reduce(int taps, const Give& give) const {
+    template <int taps, typename Give>
+    __device__ void reduce(const Give& give) const {
         __syncthreads();
-#pragma unroll 1
-        for (int i = threadIdx.x; i < taps * sums; i += blockDim.x) {
+        for_each<taps * sums>([&](int i) {
             float* const own = &at(i / sums, i % sums);
             float sum = 0;
 #pragma unroll 8
             for (int item = 0; item < items; item += sums) sum += own[item];
             *own = sum;
-        }
+        });
         __syncthreads();
-#pragma unroll 1
-        for (int tap = threadIdx.x; tap < taps; tap += blockDim.x) {
+        for_each<taps>([&](int tap) {
             const Window<sums> parts(&at(tap, 0));
             float sum = 0;
 #pragma unroll
             for (int i = 0; i < sums; ++i) sum += parts.at[i];
             give(tap, sum);
-        }
+        });
     }
 };
 

@@ -59,7 +59,7 @@ using SquareRoom = Room<Default::of_square, Default::of_tile + PartialSums::floa
 
 __device__ void load_parameters(const GpuDepthwise& task, const Place& place, float* to) {
     const float* from = task.parameters + place.channel * Default::parameters;
-    for (int i = threadIdx.x; i < Default::parameters; i += blockDim.x) to[i] = from[i];
+    for_each<Default::parameters>([&](int i) { to[i] = from[i]; });
 }
 
 // a into the first region and its rows into the second.
@@ -97,7 +97,7 @@ __global__ void __launch_bounds__(threads, 2) columns_backward_kernel(GpuDepthwi
     const PartialSums partials = {room.first};
     Default::taps_of_columns(plane_of<Number>(task.gradient, task, place), room.second, place.top, place.left, partials);
     float* const out = partials_of(task, place);
-    partials.reduce(Default::parameters_of_columns, [&](int tap, float sum) {
+    partials.reduce<Default::parameters_of_columns>([&](int tap, float sum) {
         int place = 0;
         Default::for_each_strip([&](auto strip) {
             if (tap >= strip.taps_before) place = strip.column + tap - strip.taps_before;
@@ -130,7 +130,7 @@ __global__ void __launch_bounds__(threads, 2) rows_backward_kernel(GpuDepthwise 
     Default::for_each_strip([&](auto strip) {
         using Own = decltype(strip);
         Default::taps_of_row<Own>(a, room.second, x, place.top, partials);
-        partials.reduce(Own::length + 1, [&](int tap, float sum) { out[Own::row + tap] = sum; });
+        partials.reduce<Own::length + 1>([&](int tap, float sum) { out[Own::row + tap] = sum; });
         __syncthreads();
     });
 }
@@ -147,14 +147,14 @@ __global__ void __launch_bounds__(threads, 2) square_backward_kernel(GpuDepthwis
     __syncthreads();
     Default::square_back(room.first, room.numbers, room.second, partials);
     float* const out = partials_of(task, place);
-    partials.reduce(Default::parameters_of_square, [&](int tap, float sum) { out[tap] = sum; });
+    partials.reduce<Default::parameters_of_square>([&](int tap, float sum) { out[tap] = sum; });
     store_tile<tile>(room.second, plane_of<Number>(task.out, task, place), place.top, place.left);
 }
 
 // Joins what all tiles of all samples give to a parameter, in their order.
 __global__ void __launch_bounds__(threads) join_kernel(GpuDepthwise task, int64_t parts) {
     const int64_t count = task.channels * Default::parameters, first = int64_t(blockIdx.x) * threads;
-    for_each_thread([&](int thread) {
+    for_each<threads>([&](int thread) {
         const int64_t i = first + thread;
         if (i >= count) return;
         double sum = 0;

@@ -67,8 +67,7 @@ struct Passes {
         float weights[size * size];
         load(numbers, weights);
         const float bias = numbers[size * size];
-#pragma unroll 1
-        for (int i = threadIdx.x; i < quads * blocks; i += blockDim.x) {
+        for_each<quads * blocks>([&](int i) {
             const int row = i / quads * rows, column = i % quads * 4;
             float out[rows][4];
 #pragma unroll
@@ -84,16 +83,15 @@ struct Passes {
                     if (!has_row || !image.has_column(left + column + c)) out[r][c] = 0;
                 store_quad(a + (row + r) * a_pitch + column, out[r]);
             }
-        }
+        });
     }
 
     // Rows of all strips, from a with its borders: each as far up and down as its column reaches.
     static __device__ void rows(const float* a, const float* numbers, const Extent& image, int top, int left,
                                 float* out) {
-#pragma unroll 1
-        for (int i = threadIdx.x; i < side * (tile / columns_of_row); i += blockDim.x) {
+        for_each<side * (tile / columns_of_row)>([&](int i) {
             const int row = i % side, column = i / side * columns_of_row;
-            if (!image.has_column(left + column)) break;
+            if (!image.has_column(left + column)) return;
             const bool inside = image.has_row(top + row - reach);
             const Window<columns_of_row + 2 * reach> window(a + row * side_pitch + column);
             for_each_strip([&](auto strip) {
@@ -108,7 +106,7 @@ struct Passes {
 #pragma unroll
                 for (int c = 0; c < columns_of_row; c += 4) store_quad(to + c, result + c);
             });
-        }
+        });
     }
 
     // Columns of all strips, from their rows, and a: the result.
@@ -117,10 +115,9 @@ struct Passes {
                                    int top, int left) {
         float bias = 0;
         for_each_strip([&](auto strip) { bias += numbers[strip.column + strip.length]; });
-#pragma unroll 1
-        for (int i = threadIdx.x; i < items; i += blockDim.x) {
+        for_each<items>([&](int i) {
             const int column = i % tile, row = i / tile * rows_of_column;
-            if (!out.has_column(left + column) || !out.has_row(top + row)) continue;
+            if (!out.has_column(left + column) || !out.has_row(top + row)) return;
             float sum[rows_of_column];
 #pragma unroll
             for (int r = 0; r < rows_of_column; ++r) sum[r] = bias + a[(row + r + reach) * side_pitch + column + reach];
@@ -139,19 +136,17 @@ struct Passes {
                 assign(number, sum[r]);
                 if (out.has_row(top + row + r)) *to = number;
             }
-        }
+        });
     }
 
     // What the weights and biases of columns get: tap by tap, in the order of the strips.
     template <typename Number>
     static __device__ void taps_of_columns(const Plane<Number>& gradient, const float* rows, int top, int left,
                                            const Partials<items>& partials) {
-#pragma unroll 1
-        for (int i = threadIdx.x; i < items; i += blockDim.x) {
+        for_each<items>([&](int i) {
             const int column = i % tile, row = i / tile * rows_of_column;
             if (!gradient.has_column(left + column) || !gradient.has_row(top + row)) {
-                clear<parameters_of_columns>(&partials.at(0, i), partials.pitch);
-                continue;
+                return clear<parameters_of_columns>(&partials.at(0, i), partials.pitch);
             }
             float values[rows_of_column], total = 0;
             const Number* from = gradient.at(top + row, left + column);
@@ -172,15 +167,14 @@ struct Passes {
                 for (int t = 0; t < Own::length; ++t) partials.at(Own::taps_before + t, i) = taps[t];
                 partials.at(Own::taps_before + Own::length, i) = total;
             });
-        }
+        });
     }
 
     // The gradient goes back through the columns of all strips, for a tile and as far beside it as rows reach. Below the
     // image stands what nobody reads.
     static __device__ void columns_back(const float* gradient, const float* numbers, const Extent& image, int top,
                                         int left, float* out) {
-#pragma unroll 1
-        for (int i = threadIdx.x; i < side * (tile / rows_of_column); i += blockDim.x) {
+        for_each<side * (tile / rows_of_column)>([&](int i) {
             const int column = i % side, row = i / side * rows_of_column;
             const bool inside = image.has_column(left + column - reach) && image.has_row(top + row);
             for_each_strip([&](auto strip) {
@@ -198,16 +192,15 @@ struct Passes {
 #pragma unroll
                 for (int r = 0; r < rows_of_column; ++r) to[r * side_pitch] = result[r];
             });
-        }
+        });
     }
 
     // And from there through the rows; together with what comes straight, all that reaches a.
     static __device__ void rows_back(const float* gradient, const float* between, const float* numbers,
                                      const Plane<float>& of_a, int top, int left) {
-#pragma unroll 1
-        for (int i = threadIdx.x; i < tile * (tile / columns_of_row); i += blockDim.x) {
+        for_each<tile * (tile / columns_of_row)>([&](int i) {
             const int row = i % tile, column = i / tile * columns_of_row;
-            if (!of_a.has_row(top + row) || !of_a.has_column(left + column)) continue;
+            if (!of_a.has_row(top + row) || !of_a.has_column(left + column)) return;
             float sum[columns_of_row];
             load(gradient + (row + reach) * side_pitch + column + reach, sum);
             for_each_strip([&](auto strip) {
@@ -221,15 +214,14 @@ struct Passes {
             float* to = of_a.at(top + row, left + column);
 #pragma unroll
             for (int c = 0; c < columns_of_row; c += 4) store_quad(to + c, sum + c);
-        }
+        });
     }
 
     // What the weights and the bias of a row get.
     template <typename Own>
     static __device__ void taps_of_row(const float* a, const float* between, const Extent& image, int top,
                                        const Partials<items>& partials) {
-#pragma unroll 1
-        for (int i = threadIdx.x; i < items; i += blockDim.x) {
+        for_each<items>([&](int i) {
             const int row = i % tile, column = i / tile * columns_of_taps;
             const Window<columns_of_taps> values(a + row * pitch + column);
             const Window<columns_of_taps + Own::length - 1> window(between + (Own::index * tile + row) * side_pitch +
@@ -243,7 +235,7 @@ struct Passes {
 #pragma unroll
             for (int t = 0; t < Own::length; ++t) partials.at(t, i) = taps[Own::length - 1 - t];
             partials.at(Own::length, i) = total;
-        }
+        });
     }
 
     // The gradient of a goes back through the square: x gives way to its gradient, and the parameters get theirs.
@@ -253,8 +245,7 @@ struct Passes {
         static_assert(quads * (tile / rows) == items, "one block of outputs an item");
         float weights[size * size];
         load_reversed(numbers, weights);
-#pragma unroll 1
-        for (int i = threadIdx.x; i < items; i += blockDim.x) {
+        for_each<items>([&](int i) {
             const int row = i / quads * rows, column = i % quads * 4;
             float out[rows][4], values[rows][4], taps[size * size], total = 0;
             fill(taps, 0.0f);
@@ -275,7 +266,7 @@ struct Passes {
 #pragma unroll
             for (int t = 0; t < size * size; ++t) partials.at(t, i) = taps[size * size - 1 - t];
             partials.at(size * size, i) = total;
-        }
+        });
     }
 };
 
