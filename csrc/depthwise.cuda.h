@@ -52,6 +52,9 @@ constexpr bool whole_blocks = false;
 template <int count, typename Visit>
 __device__ void for_each(const Visit& visit) {
     const int first = static_cast<int>(threadIdx.x);
+#if defined(__CUDACC__)
+    __builtin_assume(first >= 0 && first < threads);  // without a sign, parts of an index are cheap
+#endif
     if constexpr (whole_blocks && count <= threads) {
         if (count == threads || first < count) visit(first);
     } else {
@@ -84,7 +87,7 @@ __device__ void load_tile(const Plane<Number>& plane, int top, int left, float* 
             for (int i = 0; i < batch; ++i)
 #pragma unroll
                 for (int k = 0; k < parts; ++k)
-                    if (row + i * step < rows && lane + k * lanes < columns)
+                    if ((rows % (batch * step) == 0 || row + i * step < rows) && lane + k * lanes < columns)
                         tile[(row + i * step) * pitch + lane + k * lanes] = as_float(found[i][k]);
         }
     });
@@ -145,6 +148,13 @@ struct Window {
             at[4 * i] = quad.x, at[4 * i + 1] = quad.y, at[4 * i + 2] = quad.z, at[4 * i + 3] = quad.w;
         }
     }
+
+    __device__ float sum() const {
+        float sum = at[0];
+#pragma unroll
+        for (int i = 1; i < count; ++i) sum += at[i];
+        return sum;
+    }
 };
 
 __device__ void store_quad(float* to, const float* from) {
@@ -202,10 +212,11 @@ __device__ void convolve_square_row(const float* window, const float* weights, f
         for (int c = 0; c < 4; ++c) out[c] += weights[i] * window[c + i];
 }
 
-// What `items` parts of a tile give to each tap, one after the other; the pitch spreads eight sums over the banks.
+// What `items` parts of a tile give to each tap, one after the other, and eight sums of them; with the room of the sums
+// taps begin in different banks.
 template <int items>
 struct Partials {
-    static constexpr int pitch = items + 8, sums = 8;
+    static constexpr int sums = 8, pitch = items + sums;
     float* room;
 
     static constexpr int floats(int taps) { return taps * pitch; }
@@ -216,20 +227,14 @@ struct Partials {
     __device__ void reduce(const Give& give) const {
         __syncthreads();
         for_each<taps * sums>([&](int i) {
-            float* const own = &at(i / sums, i % sums);
+            const int tap = i / sums, own = i % sums;
             float sum = 0;
-#pragma unroll 8
-            for (int item = 0; item < items; item += sums) sum += own[item];
-            *own = sum;
+#pragma unroll 2
+            for (int item = 4 * own; item < items; item += 4 * sums) sum += Window<4>(&at(tap, item)).sum();
+            at(tap, items + own) = sum;
         });
         __syncthreads();
-        for_each<taps>([&](int tap) {
-            const Window<sums> parts(&at(tap, 0));
-            float sum = 0;
-#pragma unroll
-            for (int i = 0; i < sums; ++i) sum += parts.at[i];
-            give(tap, sum);
-        });
+        for_each<taps>([&](int tap) { give(tap, Window<sums>(&at(tap, items)).sum()); });
     }
 };
 

@@ -30,9 +30,9 @@ __device__ Plane<Number> plane_of(const GpuMap& map, const GpuDepthwise& task, c
 }
 
 __device__ Plane<float> plane_of_a(const GpuDepthwise& task, const Place& place) {
-    const int64_t pitch = (task.width + quantum - 1) / quantum * quantum;
-    float* first = task.of_a + (place.sample * task.channels + place.channel) * task.height * pitch;
-    return {extent_of(task), first, pitch};
+    const Extent extent = extent_of(task);
+    const int pitch = (extent.width + quantum - 1) / quantum * quantum;
+    return {extent, task.of_a + (place.sample * task.channels + place.channel) * extent.height * pitch, pitch};
 }
 
 using Default = Passes<5, 7, 11, 21>;
