@@ -64,8 +64,8 @@ __device__ void for_each(const Visit& visit) {
     }
 }
 
-// Brings rows x columns of a plane from (top, left) on, zeros outside. 32 threads share a row; a thread has several
-// loads under way.
+// Brings rows x columns of a plane from (top, left) on, zeros outside. 32 threads share a row; a thread has the loads of
+// three or four rows under way, three where none of them is left over.
 template <int rows, int columns, typename Number>
 __device__ void load_tile(const Plane<Number>& plane, int top, int left, float* tile) {
     constexpr int lanes = 32, pitch = pitch_of_tile(columns), parts = (columns + lanes - 1) / lanes;
