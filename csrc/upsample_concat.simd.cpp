@@ -33,7 +33,7 @@ inline void for_each_vector(int64_t count, const Visit& visit) {
 }
 
 void copy(const float* from, float* to, int64_t count) {
-    memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+    if (count > 0) memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
 }
 
 float* row_of(const FeatureMap& map, const UpsampleBand& band, int64_t y) {
