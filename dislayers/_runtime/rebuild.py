@@ -11,34 +11,45 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 Recipe = Callable[[], Tensor]
 
-# Beside the tensors, not on them: a tensor with attributes is saved and copied with all of these.
+# Beside the tensors, not on them: a tensor with attributes is saved and copied with all of these. Each recipe stands
+# with the version of the tensor that it makes: one that was then changed in place is made by it no longer.
 _recipes = WeakTensorKeyDictionary()
 
 
 def rebuildable(tensor: Tensor, recipe: Recipe) -> Tensor:
-    """The same tensor, of which is now known what makes it: its values, dtype and layout, from other tensors alone."""
-    _recipes[tensor] = recipe
+    """Remember how to make a tensor again, with the same values, dtype and layout, and return the tensor itself."""
+    _recipes[tensor] = recipe, tensor._version
     return tensor
 
 
 def is_rebuildable(tensor: Tensor) -> bool:
-    """Whether it is known what makes a tensor; nothing is while torch.compile traces."""
-    return not torch.compiler.is_compiling() and tensor in _recipes
+    """Whether it is known how to make a tensor again; while torch.compile traces, it never is."""
+    return not torch.compiler.is_compiling() and _known(tensor) is not None
 
 
 def recipe_of(tensor: Tensor) -> Recipe:
-    """What makes a tensor anew; where nothing is known, what gives the tensor itself."""
-    if tensor in _recipes:
-        recipe: Recipe = _recipes[tensor]
+    """What makes a tensor again; where nothing is known, what gives the tensor itself.
+
+    The latter raises RuntimeError, as autograd does, if the tensor has been changed in place since.
+    """
+    recipe = _known(tensor)
+    if recipe is not None:
         return recipe
-    kept = tensor.detach()
-    return lambda: kept
+    kept, version = tensor.detach(), tensor._version
+
+    def unchanged() -> Tensor:
+        if kept._version != version:
+            raise RuntimeError(f"a tensor {tuple(kept.shape)} that backward needs was changed in place after forward")
+        return kept
+
+    return unchanged
 
 
 @contextmanager
 def rebuilding(*tensors: Tensor | None) -> Iterator[None]:
-    """What runs inside and would save one of these tensors for backward saves its recipe, if there is one."""
-    recipes = {_identity(x): _recipes[x] for x in tensors if x is not None and x in _recipes}
+    """While this is active, operations that save one of these tensors for backward save its recipe, if there is one."""
+    known = {_identity(x): _known(x) for x in tensors if x is not None}
+    recipes = {identity: recipe for identity, recipe in known.items() if recipe is not None}
     if not recipes:
         yield
         return
@@ -52,6 +63,13 @@ def rebuilding(*tensors: Tensor | None) -> Iterator[None]:
 
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
         yield
+
+
+def _known(tensor: Tensor) -> Recipe | None:
+    if tensor not in _recipes:
+        return None
+    recipe, version = _recipes[tensor]
+    return recipe if tensor._version == version else None
 
 
 def _identity(tensor: Tensor) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -76,17 +77,24 @@ class ConvNormAct(nn.Module):
             result = batch_norm_relu(y, norm.weight, norm.bias, residual, norm.eps, pool)
         _track(norm, result.mean, result.variance, y.numel() // y.shape[1])
         if result.out.requires_grad:
-            known = y.detach(), result.mean, result.variance, norm.weight, norm.bias
-            again = partial(normalize_relu, *known, eps=norm.eps)
-            below = _nothing if residual is None else recipe_of(residual)
-            rebuildable(result.out, lambda: again(residual=below()))
+            again = _second_pass(y.detach(), result.mean, result.variance, norm, residual)
+            rebuildable(result.out, partial(again, pool=False))
             if result.pooled is not None:
-                rebuildable(result.pooled, lambda: again(residual=below(), pool=True))
+                rebuildable(result.pooled, partial(again, pool=True))
         return result
 
 
-def _nothing() -> None:
-    return None
+def _second_pass(
+    y: Tensor, mean: Tensor, variance: Tensor, norm: nn.BatchNorm2d, residual: Tensor | None
+) -> Callable[..., Tensor]:
+    """What makes a unit's map again, or its pooled map, from what backward keeps anyway."""
+    eps, weight, bias = norm.eps, recipe_of(norm.weight), recipe_of(norm.bias)
+    added = None if residual is None else recipe_of(residual)
+
+    def again(pool: bool) -> Tensor:
+        return normalize_relu(y, mean, variance, weight(), bias(), added and added(), eps, pool)
+
+    return again
 
 
 @torch.no_grad()
@@ -97,4 +105,4 @@ def _track(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> 
     moved = 1 / norm.num_batches_tracked if norm.momentum is None else float(norm.momentum)
     for running, new in ((norm.running_mean, mean), (norm.running_var, variance * (count / (count - 1)))):
         assert running is not None
-        running.lerp_(new.to(running), moved if isinstance(moved, float) else moved.to(running))
+        running.lerp_(new.to(running), moved.to(running) if isinstance(moved, Tensor) else moved)

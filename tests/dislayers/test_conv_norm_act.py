@@ -339,7 +339,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
-@pytest.mark.parametrize("momentum", [0.1, 0.7, None])
+@pytest.mark.parametrize("momentum", [0.1, 0.7, 1, None])
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_unit_equals_its_modules(momentum: float | None, layout: torch.memory_format, counted: list[str]) -> None:
     unit = ConvNormAct(3, 4)
@@ -364,6 +364,29 @@ def test_unit_equals_its_modules(momentum: float | None, layout: torch.memory_fo
         for name, buffer in plain.state_dict().items():
             torch.testing.assert_close(unit.state_dict()[name], buffer)
     assert len(counted) == unit.norm.num_batches_tracked.item() == 6
+
+
+def test_gradients_after_a_map_was_changed_in_place(counted: list[str]) -> None:
+    first, second, x = ConvNormAct(2, 3), ConvNormAct(3, 3), torch.randn(2, 2, 5, 6)
+    gradients = []
+    for add in (Tensor.add, Tensor.add_):
+        out = second(add(first(x), 1))
+        gradients.append(torch.autograd.grad(out.square().sum(), [*first.parameters(), *second.parameters()]))
+    assert len(counted) == 4
+    for actual, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.parametrize("change", [lambda unit, added: unit.norm.weight, lambda unit, added: added])
+def test_what_a_map_is_made_of_must_not_change_before_backward(
+    change: Callable[[ConvNormAct, Tensor], Tensor], counted: list[str]
+) -> None:
+    first, second, added = ConvNormAct(2, 3), ConvNormAct(3, 3), torch.randn(2, 3, 5, 6)
+    out = second(first(torch.randn(2, 2, 5, 6), added))
+    with torch.no_grad():
+        change(first, added).add_(1)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        torch.autograd.grad(out.square().sum(), second.conv.weight)
 
 
 def changed(change: Callable[[ConvNormAct], Any]) -> ConvNormAct:

@@ -2,10 +2,11 @@ import gc
 import io
 import weakref
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from dislayers._runtime.rebuild import rebuildable, rebuilding, recipe_of
+from dislayers._runtime.rebuild import is_rebuildable, rebuildable, rebuilding, recipe_of
 
 
 class Counted:
@@ -60,6 +61,28 @@ def test_a_tensor_without_a_recipe_makes_itself() -> None:
     made = recipe_of(x)()
     assert made.data_ptr() == x.data_ptr()
     assert not made.requires_grad
+
+
+def test_a_tensor_changed_in_place_is_made_by_its_recipe_no_longer() -> None:
+    recipe = Counted(torch.randn(3))
+    x = rebuildable(torch.randn(3), recipe)
+    x.add_(1)
+    assert not is_rebuildable(x)
+    weight = torch.ones(3, requires_grad=True)
+    with rebuilding(x):
+        product = x * weight
+    (gradient,) = torch.autograd.grad(product.sum(), weight)
+    assert torch.equal(gradient, x)
+    assert torch.equal(recipe_of(x)(), x)
+    assert recipe.calls == 0
+
+
+def test_what_cannot_be_made_and_has_changed_raises() -> None:
+    x = torch.randn(3)
+    recipe = recipe_of(x)
+    x.add_(1)
+    with pytest.raises(RuntimeError, match=r"a tensor \(3,\) that backward needs was changed in place"):
+        recipe()
 
 
 def test_a_recipe_lives_as_long_as_its_tensor_and_is_not_saved_with_it() -> None:
