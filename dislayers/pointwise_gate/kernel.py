@@ -61,7 +61,7 @@ def _launch(kernel: Any, tile: Tile, s: Tensor, weight: Tensor, bias: Tensor, *m
     dtype = torch.float32 if architecture(s.device) == "cpu" else s.dtype
     with torch.cuda.device_of(s):
         kernel[(triton.cdiv(depth, tile.rows) * triton.cdiv(pixels, tile.columns), batch)](
-            *(s, weight.contiguous(), bias, *maps, *sums.values()),
+            *(s, weight.contiguous(), bias.contiguous(), *maps, *sums.values()),
             *(stride for map_ in (s, *maps) for stride in map_.stride()),
             *(channels, depth, pixels),
             **_constants(tile, dtype, _precision(s)),

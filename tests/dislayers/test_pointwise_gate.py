@@ -46,6 +46,15 @@ def without(index: int, value: object) -> Callable[[], Tensor]:
     return lambda: pointwise_gate(*arguments)
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_parameters_whose_numbers_lie_apart(device: str) -> None:
+    arguments, _ = inputs((2, 3, 4, 5), torch.float32, torch.Generator().manual_seed(0))
+    s, weight, bias, x = (tensor.to(device) for tensor in arguments)
+    apart = (torch.stack((tensor, -tensor), -1)[..., 0] for tensor in (weight, bias))
+    actual, expected = pointwise_gate(s, *apart, x), pointwise_gate(s, weight, bias, x)
+    torch.testing.assert_close(actual, expected)
+
+
 test_pointwise_gate = check_op(
     Op(
         function=without_autocast,
