@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+_LONGEST_STRIDE = 1 << 24
+
 
 def image_planes(tensor: Tensor) -> Tensor:
     """(..., H, W) as (B, H, W) with unit stride along W: a view where there is one, else a copy."""
@@ -58,6 +60,11 @@ def same_layout(tensor: Tensor, like: Tensor) -> Tensor:
     if all(a == b or n == 1 for a, b, n in zip(tensor.stride()[1:], like.stride()[1:], like.shape[1:], strict=True)):
         return tensor
     return torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
+
+
+def strides_fit(*maps: Tensor) -> bool:
+    """Whether kernels reach all of a tile, at most 127 steps along a dimension but the batch's, with 32-bit offsets."""
+    return all(stride <= _LONGEST_STRIDE for map_ in maps for stride in map_.stride()[1:])
 
 
 def float32_map(tensor: Tensor) -> Tensor:

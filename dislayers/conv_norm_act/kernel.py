@@ -10,6 +10,7 @@ import triton
 from torch import Tensor
 
 from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
+from dislayers._runtime.layout import strides_fit
 from dislayers.conv_norm_act import reference
 from dislayers.conv_norm_act.backward import gradient_of_x, join_sums, sums_of_parts
 from dislayers.conv_norm_act.forward import join_moments, moments_of_parts, normalize
@@ -73,11 +74,16 @@ def _map(tensor: Tensor | None) -> tuple[Any, ...] | None:
     return None if tensor is None else (tensor, *tensor.stride())
 
 
+def _takes(*maps: Tensor | None) -> bool:
+    given = [tensor for tensor in maps if tensor is not None]
+    return given[0].dtype != torch.float64 and strides_fit(*given)
+
+
 def launch_forward(
     x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None, eps: float, pool: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """As :func:`dislayers.conv_norm_act.reference.batch_norm_relu`, which runs for float64."""
-    if x.dtype == torch.float64:
+    if not _takes(x, residual):
         return reference.batch_norm_relu(x, weight, bias, residual, eps, pool)
     cut = _tiles(x)
     parts, steps = cut.parts()
@@ -103,7 +109,7 @@ def launch_normalize(
     pool: bool,
 ) -> Tensor:
     """As :func:`dislayers.conv_norm_act.reference.normalize_relu`, which runs for float64."""
-    if x.dtype == torch.float64:
+    if not _takes(x, residual):
         return reference.normalize_relu(x, mean, variance, weight, bias, residual, eps, pool)
     result = reference.pooled_room(x) if pool else torch.empty_like(x)
     if x.numel():
@@ -143,7 +149,7 @@ def launch_backward(
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """As :func:`dislayers.conv_norm_act.reference.backward`, which runs for float64."""
-    if x.dtype == torch.float64:
+    if not _takes(x, residual, d_out, d_pooled):
         return reference.backward(d_out, d_pooled, x, weight, bias, mean, variance, residual, eps)
     cut = _tiles(x)
     parts, steps = cut.parts()

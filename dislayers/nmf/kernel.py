@@ -14,6 +14,7 @@ import triton
 from torch import Tensor
 
 from dislayers._runtime.launch import AheadOfTime
+from dislayers._runtime.layout import strides_fit
 from dislayers.nmf import reference
 from dislayers.nmf.backward import through_bases, through_coefficients, toward_x
 from dislayers.nmf.forward import sum_over_pixels, update_bases, update_coefficients
@@ -24,8 +25,9 @@ RANKS = (16, 32, 64)
 _PARTS, _SPAN = 16, 256
 
 
-def _takes(x: Tensor, rank: int, dtype: torch.dtype) -> bool:
-    return rank in RANKS and x.numel() > 0 and torch.float64 not in (x.dtype, dtype)
+def _takes(x: Tensor, rank: int, dtype: torch.dtype, *others: Tensor) -> bool:
+    exact = torch.float64 in (x.dtype, dtype)
+    return rank in RANKS and x.numel() > 0 and not exact and strides_fit(x, *others)
 
 
 def _precision(x: Tensor) -> str:
@@ -134,7 +136,7 @@ def launch_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor
 
 def launch_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
     """As :func:`dislayers.nmf.reference.backward`, which runs for float64 and other ranks."""
-    if not _takes(x, kept.shape[2], kept.dtype):
+    if not _takes(x, kept.shape[2], kept.dtype, gradient):
         return reference.backward(gradient, x, kept, sums)
     (batch, depth, pixels), (count, rank), precision = x.shape, kept.shape[1:3], _precision(x)
     result = torch.empty_like(x)
@@ -204,7 +206,7 @@ def launch_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> 
         launch(
             toward_x,
             x,
-            (columns, rows, batch),
+            (columns * rows, batch),
             rank,
             precision,
             kept,

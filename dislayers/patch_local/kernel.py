@@ -11,6 +11,7 @@ import triton
 from torch import Tensor
 
 from dislayers._runtime.launch import ENDLESS, AheadOfTime, Blocks, blocks_for, launch_table
+from dislayers._runtime.layout import strides_fit
 from dislayers.patch_local import reference
 from dislayers.patch_local.backward import through_concatenation, through_gate
 from dislayers.patch_local.forward import attend, concatenate
@@ -80,7 +81,7 @@ def _tile(elements: int, channels: int, height: int, width: int, last: bool) -> 
 
 
 def _takes(*tensors: Tensor) -> bool:
-    return all(x.numel() > 0 and x.dtype != torch.float64 for x in tensors)
+    return all(x.numel() > 0 and x.dtype != torch.float64 for x in tensors) and strides_fit(*tensors)
 
 
 def _attention(level: _Level, gate_g: Tensor, gate_x: Tensor, psi_weight: Tensor, psi_bias: Tensor) -> Tensor:
@@ -140,7 +141,7 @@ def launch_backward(
 ) -> tuple[Tensor, ...]:
     """As :func:`dislayers.patch_local.reference.backward`, which runs for float64."""
     arguments = g, x, gate_g, gate_x, psi_weight, psi_bias
-    if not _takes(*arguments):
+    if not _takes(gradient, *arguments):
         return reference.backward(gradient, *arguments, grid)
     level, (of_g, of_x, hidden) = _Level(x, grid), (each.shape[1] for each in (g, x, gate_g))
     d_g, d_x, d_gate_g, d_gate_x = (torch.empty_like(each) for each in arguments[:4])
@@ -181,7 +182,7 @@ def launch_backward(
             hidden,
         )
         sums = partial.sum(0)
-    d_weight, d_bias = sums[:-1].to(psi_weight.dtype), sums[-1:].to(psi_bias.dtype)
+    d_weight, d_bias = sums[:-1].to(psi_weight.dtype), sums[-1:].to(psi_bias.dtype, copy=True)
     return d_g, d_x, d_gate_g, d_gate_x, d_weight.view(psi_weight.shape), d_bias
 
 

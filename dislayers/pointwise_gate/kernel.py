@@ -15,6 +15,7 @@ import triton.language as tl
 from torch import Tensor
 
 from dislayers._runtime.launch import ENDLESS, AheadOfTime, architecture, blocks_for, launch_table
+from dislayers._runtime.layout import strides_fit
 from dislayers.pointwise_gate import reference
 from dislayers.pointwise_gate.backward import put_gradients
 from dislayers.pointwise_gate.forward import put_gated
@@ -34,13 +35,10 @@ TILES = {
     name: launch_table("dislayers.pointwise_gate", name, default=[(ENDLESS, Tile(64, 128, 32, 8))])
     for name in ("forward", "backward")
 }
-# Offsets in a tile are 32 bits.
-_LONGEST_STRIDE = 1 << 24
 
 
 def _takes(*maps: Tensor) -> bool:
-    fits = all(max(x.stride()[1:]) <= _LONGEST_STRIDE for x in maps)
-    return fits and maps[0].numel() > 0 and torch.float64 not in (x.dtype for x in maps)
+    return strides_fit(*maps) and maps[0].numel() > 0 and torch.float64 not in (x.dtype for x in maps)
 
 
 def _precision(s: Tensor) -> str:

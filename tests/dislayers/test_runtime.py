@@ -15,7 +15,7 @@ from torch._subclasses import FakeTensorMode
 from dislayers._runtime import native
 from dislayers._runtime.backend import Implementation, choose
 from dislayers._runtime.launch import Blocks, blocks_for
-from dislayers._runtime.layout import dense_samples, flat_samples, image_planes, same_layout
+from dislayers._runtime.layout import dense_samples, flat_samples, image_planes, same_layout, strides_fit
 from dislayers._runtime.library import choices, register
 
 REFERENCE = Implementation("reference", lambda: None)
@@ -127,3 +127,11 @@ def test_a_kernel_for_the_cpu_is_given_copies_of_what_lies_on_a_gpu() -> None:
         assert [x.device.type for x in outputs] == [device, device]
     assert devices == ["cpu", "cpu"]
     assert implementation.missing("cuda") == implementation.missing("cpu")
+
+
+def test_maps_in_whose_tiles_offsets_have_32_bits() -> None:
+    fits, too_large = (torch.empty(2, 3, side, 4096, device="meta") for side in (4096, 4097))
+    assert strides_fit(fits, fits[:, :, 1:], fits.to(memory_format=torch.channels_last))
+    assert not strides_fit(fits, too_large)
+    assert not strides_fit(too_large[:, :, 1:])
+    assert strides_fit(too_large.contiguous(memory_format=torch.channels_last))
