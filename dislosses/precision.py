@@ -10,11 +10,6 @@ from torch import Tensor
 from dislayers._runtime.layout import bool_as_uint8
 
 
-def at_least_float32(tensor: Tensor) -> Tensor:
-    """The tensor in float32 if it is bool, integer or half precision; float32 and float64 as they are."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
-
-
 def dtype_of_losses(tensors: Sequence[Tensor]) -> torch.dtype:
     """That of the losses of several tensors: float64 if one of them is, else float32."""
     return torch.float64 if any(tensor.dtype == torch.float64 for tensor in tensors) else torch.float32

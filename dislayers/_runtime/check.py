@@ -59,6 +59,20 @@ def beside(name: str, value: Tensor, like_name: str, like: Tensor) -> None:
         raise ValueError(f"{name} must be on the device of {like_name}, {like.device}, got {_described(value)}")
 
 
+def feature_map(name: str, value: Tensor) -> None:
+    """A floating tensor (B, C, H, W), C at least 1."""
+    floating(name, value)
+    if value.ndim != 4 or value.shape[1] == 0:
+        raise ValueError(f"{name} must have the shape (B, C, H, W) with channels, got {tuple(value.shape)}")
+
+
+def parameter(name: str, value: Tensor, shape: Sequence[int], like_name: str, like: Tensor) -> None:
+    """A floating tensor of one shape, on the device of another argument."""
+    floating(name, value)
+    shaped(name, value, shape)
+    beside(name, value, like_name, like)
+
+
 def count(name: str, value: object) -> None:
     """An int of at least 0."""
     if isinstance(value, bool) or not isinstance(value, (int, torch.SymInt)):

@@ -62,21 +62,50 @@ def same_layout(tensor: Tensor, like: Tensor) -> Tensor:
     return torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
 
 
+def channels_side_by_side(tensor: Tensor) -> bool:
+    """Whether the channels of a map (B, C, ...) lie closer together than its pixels, as in channels_last."""
+    return tensor.stride(1) < min(tensor.stride()[2:])
+
+
+def format_of(tensor: Tensor) -> torch.memory_format:
+    """channels_last for a map (B, C, H, W) whose channels lie side by side, else contiguous."""
+    return torch.channels_last if channels_side_by_side(tensor) else torch.contiguous_format
+
+
+def stored_like(result: Tensor, like: Tensor) -> Tensor:
+    """A result with the dtype and layout of ``like``, as ``empty_like`` gives them: itself, else a copy."""
+    expected = torch.empty_like(like)
+    same = (result.dtype, result.stride()) == (expected.dtype, expected.stride())
+    return result if same else expected.copy_(result)
+
+
 def strides_fit(*maps: Tensor) -> bool:
     """Whether kernels reach all of a tile, at most 127 steps along a dimension but the batch's, with 32-bit offsets."""
     return all(stride <= _LONGEST_STRIDE for map_ in maps for stride in map_.stride()[1:])
 
 
-def float32_map(tensor: Tensor) -> Tensor:
-    """A feature map (B, C, H, W) in float32 with its channels or its columns side by side: itself, else a copy."""
-    exact = tensor.float()
-    return exact if _side_by_side(exact) else exact.contiguous()
+def float32_map(tensor: Tensor, memory_format: torch.memory_format | None = None) -> Tensor:
+    """A feature map (B, C, H, W) in float32, laid out as compiled kernels read it: itself, else a copy.
+
+    Its channels lie side by side if the format is channels_last, its columns if it is contiguous; without a format,
+    either will do.
+    """
+    result = tensor.float()
+    if _lies_in(memory_format, result):
+        return result
+    return result.contiguous(memory_format=memory_format or torch.contiguous_format)
 
 
-def float32_room(result: Tensor) -> Tensor:
-    """Where a kernel writes a result in float32: the result itself if it can, else room to copy from."""
-    direct = result.dtype == torch.float32 and _side_by_side(result)
-    return result if direct else torch.empty(result.shape, dtype=torch.float32)
+def float32_room(result: Tensor, memory_format: torch.memory_format | None = None) -> Tensor:
+    """Where a compiled kernel writes a result in float32, laid out likewise: the result itself, else room beside it."""
+    if result.dtype == torch.float32 and _lies_in(memory_format, result):
+        return result
+    return torch.empty(result.shape, dtype=torch.float32, memory_format=memory_format or torch.contiguous_format)
+
+
+def filled(result: Tensor, room: Tensor | None) -> Tensor:
+    """A result that a kernel wrote into its room, or as it is if there was none to be written."""
+    return result if room is None or room is result else result.copy_(room)
 
 
 def address_and_strides(tensor: Tensor) -> tuple[int, tuple[int, ...]]:
@@ -84,8 +113,11 @@ def address_and_strides(tensor: Tensor) -> tuple[int, tuple[int, ...]]:
     return tensor.data_ptr(), _strides(tensor)
 
 
-def _side_by_side(tensor: Tensor) -> bool:
-    return 1 in _strides(tensor)[1::2]
+def _lies_in(memory_format: torch.memory_format | None, tensor: Tensor) -> bool:
+    of_channels, _, of_columns = _strides(tensor)[1:]
+    return (of_channels == 1 and memory_format != torch.contiguous_format) or (
+        of_columns == 1 and memory_format != torch.channels_last
+    )
 
 
 def _strides(tensor: Tensor) -> tuple[int, ...]:

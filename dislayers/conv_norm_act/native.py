@@ -5,12 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dislayers._runtime.layout import address_and_strides, float32_map
+from dislayers._runtime.layout import address_and_strides, filled, float32_map, float32_room
 from dislayers._runtime.native import extension, workers
 from dislayers.conv_norm_act import reference
-
-_FORMATS = {1: torch.channels_last, 3: torch.contiguous_format}
-"""By the dimension whose numbers lie side by side."""
 
 
 def batch_norm_relu(
@@ -21,10 +18,10 @@ def batch_norm_relu(
     if not _takes(x):
         return reference.batch_norm_relu(x, weight, bias, residual, eps, pool)
     image = float32_map(x)
-    inner = _inner(image)
-    added = _map(residual, inner)
+    layout = _format(image)
+    added = _map(residual, layout)
     out, pooled = torch.empty_like(x), reference.pooled_room(x) if pool else x.new_empty(0)
-    room, pooled_room = _room(out, inner), _room(pooled, inner) if pool else None
+    room, pooled_room = float32_room(out, layout), float32_room(pooled, layout) if pool else None
     mean, variance = (torch.empty(x.shape[1]) for _ in range(2))
     parameters = _vector(weight), _vector(bias)
     extension.batch_norm_relu_cpu(
@@ -39,7 +36,7 @@ def batch_norm_relu(
         tuple(x.shape),
         *workers(),
     )
-    return _filled(out, room), _filled(pooled, pooled_room), mean, variance
+    return filled(out, room), filled(pooled, pooled_room), mean, variance
 
 
 def normalize_relu(
@@ -57,9 +54,9 @@ def normalize_relu(
     if not _takes(x):
         return reference.normalize_relu(x, mean, variance, weight, bias, residual, eps, pool)
     image = float32_map(x)
-    inner = _inner(image)
-    added, result = _map(residual, inner), reference.pooled_room(x) if pool else torch.empty_like(x)
-    room = _room(result, inner)
+    layout = _format(image)
+    added, result = _map(residual, layout), reference.pooled_room(x) if pool else torch.empty_like(x)
+    room = float32_room(result, layout)
     vectors = [_vector(vector) for vector in (mean, variance, weight, bias)]
     extension.normalize_relu_cpu(
         address_and_strides(image),
@@ -71,7 +68,7 @@ def normalize_relu(
         tuple(x.shape),
         *workers(),
     )
-    return _filled(result, room)
+    return filled(result, room)
 
 
 def backward(
@@ -90,12 +87,12 @@ def backward(
     if not _takes(x) or (d_out is None and d_pooled is None):
         return reference.backward(d_out, d_pooled, x, weight, bias, mean, variance, residual, eps)
     image = float32_map(x)
-    inner = _inner(image)
-    added = None if d_pooled is None else _map(residual, inner)
-    incoming, of_pooled = _map(d_out, inner), _map(d_pooled, inner)
+    layout = _format(image)
+    added = None if d_pooled is None else _map(residual, layout)
+    incoming, of_pooled = _map(d_out, layout), _map(d_pooled, layout)
     d_x = torch.empty_like(x)
     d_residual = x.new_empty(0) if residual is None or added is None else torch.empty_like(residual)
-    room, residual_room = _room(d_x, inner), None if added is None else _room(d_residual, inner)
+    room, residual_room = float32_room(d_x, layout), None if added is None else float32_room(d_residual, layout)
     vectors = [_vector(vector) for vector in (weight, bias, mean, variance)]
     d_weight, d_bias = (torch.empty(x.shape[1]) for _ in range(2))
     extension.batch_norm_relu_backward_cpu(
@@ -113,8 +110,8 @@ def backward(
         tuple(x.shape),
         *workers(),
     )
-    of_residual = _filled(d_residual, residual_room)
-    return _filled(d_x, room), d_weight.to(weight.dtype), d_bias.to(bias.dtype), of_residual
+    of_residual = filled(d_residual, residual_room)
+    return filled(d_x, room), d_weight.to(weight.dtype), d_bias.to(bias.dtype), of_residual
 
 
 def _takes(x: Tensor) -> bool:
@@ -125,32 +122,15 @@ def _vector(vector: Tensor) -> Tensor:
     return vector.float().contiguous()
 
 
-def _inner(image: Tensor) -> int:
-    """The dimension whose numbers lie side by side: for all maps of a call that of x."""
-    return 1 if _lies(image, 1) else 3
+def _format(image: Tensor) -> torch.memory_format:
+    """Whether channels or columns lie side by side: for all maps of a call as for x."""
+    by_channels = image.stride(1) == 1 or image.shape[1] == 1
+    return torch.channels_last if by_channels else torch.contiguous_format
 
 
-def _lies(tensor: Tensor, inner: int) -> bool:
-    return tensor.dtype == torch.float32 and (tensor.stride(inner) == 1 or tensor.shape[inner] == 1)
-
-
-def _map(tensor: Tensor | None, inner: int) -> Tensor | None:
-    """A map in float32 whose numbers lie side by side there: itself, else a copy."""
-    if tensor is None or _lies(tensor, inner):
-        return tensor
-    return tensor.float().contiguous(memory_format=_FORMATS[inner])
-
-
-def _room(result: Tensor, inner: int) -> Tensor:
-    """Where the kernel writes a result: the result itself if it can, else room to copy from."""
-    if _lies(result, inner):
-        return result
-    return torch.empty(result.shape, dtype=torch.float32, memory_format=_FORMATS[inner])
+def _map(tensor: Tensor | None, memory_format: torch.memory_format) -> Tensor | None:
+    return None if tensor is None else float32_map(tensor, memory_format)
 
 
 def _optional(tensor: Tensor | None) -> tuple[int, tuple[int, ...]] | None:
     return None if tensor is None else address_and_strides(tensor)
-
-
-def _filled(result: Tensor, room: Tensor | None) -> Tensor:
-    return result if room is None or room is result else result.copy_(room)

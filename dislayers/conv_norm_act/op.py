@@ -184,24 +184,16 @@ def normalize_relu(
     """
     _check(x, weight, bias, residual, eps)
     for name, vector in {"mean": mean, "variance": variance}.items():
-        _check_vector(name, vector, x)
+        check.parameter(name, vector, x.shape[1:2], "x", x)
     result: Tensor = _normalize(x, mean, variance, weight, bias, residual, eps, pool)
     return result
 
 
 def _check(x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None, eps: float) -> None:
-    check.floating("x", x)
-    if x.ndim != 4 or x.shape[1] == 0:
-        raise ValueError(f"x must have the shape (B, C, H, W) with channels, got {tuple(x.shape)}")
+    check.feature_map("x", x)
     for name, vector in {"weight": weight, "bias": bias}.items():
-        _check_vector(name, vector, x)
+        check.parameter(name, vector, x.shape[1:2], "x", x)
     if residual is not None:
         check.floating("residual", residual)
         check.matching("residual", residual, "x", x)
     check.within("eps", eps, 0, math.inf)
-
-
-def _check_vector(name: str, vector: Tensor, x: Tensor) -> None:
-    check.floating(name, vector)
-    check.shaped(name, vector, x.shape[1:2])
-    check.beside(name, vector, "x", x)

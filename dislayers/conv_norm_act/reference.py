@@ -6,12 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dislayers._runtime.layout import stored_like
+from dislayers._runtime.precision import exact
+
 
 def batch_norm_relu(
     x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None, eps: float, pool: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """``relu((x - mean) / sqrt(variance + eps) weight + bias) + residual``, its pooled map, mean and variance."""
-    variance, mean = torch.var_mean(_exact(x, x), (0, 2, 3), correction=0)
+    variance, mean = torch.var_mean(exact(x, x), (0, 2, 3), correction=0)
     out = normalize_relu(x, mean, variance, weight, bias, residual, eps, False)
     return out, _pooled(out, x) if pool else x.new_empty(0), mean.detach(), variance.detach()
 
@@ -29,8 +32,8 @@ def normalize_relu(
     """The same with statistics that are known: the map, or with ``pool`` the pooled one."""
     out = F.relu(_affine(x, mean, variance, weight, bias, eps))
     if residual is not None:
-        out = out + _exact(residual, x)
-    out = _like(out, x)
+        out = out + exact(residual, x)
+    out = stored_like(out, x)
     return _pooled(out, x) if pool else out
 
 
@@ -47,18 +50,18 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The gradients of x, weight, bias and, if there is one under the pooling, residual."""
     incoming = torch.zeros_like(x) if d_out is None else d_out
-    incoming = _exact(incoming, x)
+    incoming = exact(incoming, x)
     if d_pooled is not None:
         out = normalize_relu(x, mean, variance, weight, bias, residual, eps, False)
-        incoming = incoming + _unpooled(_exact(d_pooled, x), out)
-    d_residual = x.new_empty(0) if residual is None or d_pooled is None else _like(incoming, residual)
+        incoming = incoming + _unpooled(exact(d_pooled, x), out)
+    d_residual = x.new_empty(0) if residual is None or d_pooled is None else stored_like(incoming, residual)
     incoming = incoming.masked_fill(_affine(x, mean, variance, weight, bias, eps) <= 0, 0)
     reciprocal = _over_channels(torch.rsqrt(variance + eps), x)
-    normalized = (_exact(x, x) - _over_channels(mean, x)) * reciprocal
+    normalized = (exact(x, x) - _over_channels(mean, x)) * reciprocal
     d_bias, d_weight = incoming.sum((0, 2, 3)), (incoming * normalized).sum((0, 2, 3))
     shared = (_over_channels(d_bias, x) + normalized * _over_channels(d_weight, x)) / (x.numel() // x.shape[1])
     d_x = (incoming - shared) * (reciprocal * _over_channels(weight, x))
-    return _like(d_x, x), d_weight.to(weight.dtype), d_bias.to(bias.dtype), d_residual
+    return stored_like(d_x, x), d_weight.to(weight.dtype), d_bias.to(bias.dtype), d_residual
 
 
 def pooled_room(x: Tensor) -> Tensor:
@@ -68,8 +71,8 @@ def pooled_room(x: Tensor) -> Tensor:
 
 def _affine(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     """What the ReLU is given."""
-    scale = torch.rsqrt(variance + eps) * _exact(weight, x)
-    return (_exact(x, x) - _over_channels(mean, x)) * _over_channels(scale, x) + _over_channels(bias, x)
+    scale = torch.rsqrt(variance + eps) * exact(weight, x)
+    return (exact(x, x) - _over_channels(mean, x)) * _over_channels(scale, x) + _over_channels(bias, x)
 
 
 def _pooled(out: Tensor, x: Tensor) -> Tensor:
@@ -84,13 +87,4 @@ def _unpooled(d_pooled: Tensor, out: Tensor) -> Tensor:
 
 
 def _over_channels(vector: Tensor, x: Tensor) -> Tensor:
-    return _exact(vector, x).view(-1, 1, 1)
-
-
-def _exact(tensor: Tensor, x: Tensor) -> Tensor:
-    return tensor.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def _like(result: Tensor, tensor: Tensor) -> Tensor:
-    """A new tensor with the dtype and layout of another."""
-    return torch.empty_like(tensor).copy_(result)
+    return exact(vector, x).view(-1, 1, 1)

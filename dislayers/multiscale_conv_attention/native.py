@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dislayers._runtime.layout import address_and_strides, float32_map, float32_room
+from dislayers._runtime.layout import address_and_strides, filled, float32_map, float32_room
 from dislayers._runtime.native import extension, workers
 from dislayers.multiscale_conv_attention import reference
 from dislayers.multiscale_conv_attention.packing import in_order, packed, sizes_of, unpacked
@@ -25,7 +25,7 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor, *strips: Sequence[Tensor]) 
     extension.multiscale_depthwise_cpu(
         address_and_strides(image), parameters.data_ptr(), sizes, address_and_strides(out), tuple(x.shape), *workers()
     )
-    return result if out is result else result.copy_(out)
+    return filled(result, out)
 
 
 def backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor, *strips: Sequence[Tensor]) -> Gradients:
@@ -48,8 +48,7 @@ def backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor, *strips:
         *workers(),
     )
     of_square, of_bias, *of_strips = unpacked(of_parameters, in_order(weight, bias, strips))
-    of_x = result if out is result else result.copy_(out)
-    return of_x, of_square, of_bias, of_strips[::4], of_strips[1::4], of_strips[2::4], of_strips[3::4]
+    return filled(result, out), of_square, of_bias, of_strips[::4], of_strips[1::4], of_strips[2::4], of_strips[3::4]
 
 
 def _takes(x: Tensor, sizes: Sequence[int]) -> bool:

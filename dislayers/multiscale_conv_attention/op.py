@@ -125,12 +125,10 @@ def _check(
     columns: Sequence[Tensor],
     column_biases: Sequence[Tensor],
 ) -> None:
-    check.floating("x", x)
-    if x.ndim != 4 or x.shape[1] == 0:
-        raise ValueError(f"x must have the shape (B, C, H, W) with channels, got {tuple(x.shape)}")
+    check.feature_map("x", x)
     channels = x.shape[1]
-    _check_parameter("weight", weight, x, (channels, 1, *_odd_size("weight", weight)[-1:] * 2))
-    _check_parameter("bias", bias, x, (channels,))
+    check.parameter("weight", weight, (channels, 1, *_odd_size("weight", weight)[-1:] * 2), "x", x)
+    check.parameter("bias", bias, (channels,), "x", x)
     lists = {"rows": rows, "row_biases": row_biases, "columns": columns, "column_biases": column_biases}
     for name, parts in lists.items():
         if not isinstance(parts, (list, tuple)):
@@ -139,10 +137,10 @@ def _check(
             raise ValueError(f"{name} must be as many as rows: expected {len(rows)}, got {len(parts)}")
     for i, row in enumerate(rows):
         size = _odd_size(f"rows[{i}]", row)[-1]
-        _check_parameter(f"rows[{i}]", row, x, (channels, 1, 1, size))
-        _check_parameter(f"row_biases[{i}]", row_biases[i], x, (channels,))
-        _check_parameter(f"columns[{i}]", columns[i], x, (channels, 1, size, 1))
-        _check_parameter(f"column_biases[{i}]", column_biases[i], x, (channels,))
+        check.parameter(f"rows[{i}]", row, (channels, 1, 1, size), "x", x)
+        check.parameter(f"row_biases[{i}]", row_biases[i], (channels,), "x", x)
+        check.parameter(f"columns[{i}]", columns[i], (channels, 1, size, 1), "x", x)
+        check.parameter(f"column_biases[{i}]", column_biases[i], (channels,), "x", x)
 
 
 def _odd_size(name: str, kernel: Tensor) -> tuple[int, ...]:
@@ -150,9 +148,3 @@ def _odd_size(name: str, kernel: Tensor) -> tuple[int, ...]:
     if kernel.ndim != 4 or kernel.shape[-1] % 2 == 0:
         raise ValueError(f"{name} must have four dimensions and an odd size, got {tuple(kernel.shape)}")
     return tuple(kernel.shape)
-
-
-def _check_parameter(name: str, parameter: Tensor, x: Tensor, shape: Sequence[int]) -> None:
-    check.floating(name, parameter)
-    check.shaped(name, parameter, shape)
-    check.beside(name, parameter, "x", x)

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dislayers._runtime.layout import stored_like
+from dislayers._runtime.precision import exact
+
 Gradients = tuple[Tensor, Tensor, Tensor, list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
 """Those of the arguments of :func:`multiscale_depthwise`, in their order."""
 
@@ -22,12 +25,12 @@ def multiscale_depthwise(
     column_biases: Sequence[Tensor],
 ) -> Tensor:
     """``a + sum_i column_i(row_i(a))`` with ``a = conv(x)``, every convolution depthwise."""
-    a = _convolve(_exact(x, x), _exact(weight, x), _exact(bias, x))
+    a = _convolve(exact(x, x), exact(weight, x), exact(bias, x))
     result = a
     for strip in zip(rows, row_biases, columns, column_biases, strict=True):
-        row, row_bias, column, column_bias = (_exact(part, x) for part in strip)
+        row, row_bias, column, column_bias = (exact(part, x) for part in strip)
         result = result + _convolve(_convolve(a, row, row_bias), column, column_bias)
-    return _like(result, x)
+    return stored_like(result, x)
 
 
 def backward(
@@ -41,17 +44,17 @@ def backward(
     column_biases: Sequence[Tensor],
 ) -> Gradients:
     """The gradients of :func:`multiscale_depthwise`, which computes ``a`` and what its rows give anew."""
-    incoming, image, square = _exact(gradient, x), _exact(x, x), _exact(weight, x)
-    a = _convolve(image, square, _exact(bias, x))
+    incoming, image, square = exact(gradient, x), exact(x, x), exact(weight, x)
+    a = _convolve(image, square, exact(bias, x))
     of_a, of_strips = incoming, []
     for strip in zip(rows, row_biases, columns, column_biases, strict=True):
-        row, row_bias, column, _ = (_exact(part, x) for part in strip)
+        row, row_bias, column, _ = (exact(part, x) for part in strip)
         of_row, *of_column = _differentiate(incoming, _convolve(a, row, row_bias), column)
         through, *of_parameters = _differentiate(of_row, a, row)
         of_a = of_a + through
-        of_strips += [_like(g, part) for g, part in zip([*of_parameters, *of_column], strip, strict=True)]
+        of_strips += [stored_like(g, part) for g, part in zip([*of_parameters, *of_column], strip, strict=True)]
     of_x, of_weight, of_bias = _differentiate(of_a, image, square)
-    single = _like(of_x, x), _like(of_weight, weight), _like(of_bias, bias)
+    single = stored_like(of_x, x), stored_like(of_weight, weight), stored_like(of_bias, bias)
     return *single, of_strips[::4], of_strips[1::4], of_strips[2::4], of_strips[3::4]
 
 
@@ -72,12 +75,3 @@ def _differentiate(gradient: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor,
 
 def _padding(weight: Tensor) -> list[int]:
     return [weight.shape[-2] // 2, weight.shape[-1] // 2]
-
-
-def _exact(tensor: Tensor, x: Tensor) -> Tensor:
-    return tensor.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def _like(result: Tensor, tensor: Tensor) -> Tensor:
-    """A new tensor with the dtype and layout of another."""
-    return torch.empty_like(tensor).copy_(result)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dislayers._runtime.layout import channels_side_by_side, stored_like
+
 EPSILON = 1e-6
 
 
@@ -124,11 +126,9 @@ def _replayed(numerators: Tensor, grams: Tensor) -> Tensor:
 
 def _products(like: Tensor, *factors: tuple[Tensor, Tensor]) -> Tensor:
     """The sum of products of two factors each, with the dtype and strides of ``like``."""
-    turned = like.stride(1) < like.stride(2)
+    turned = channels_side_by_side(like)
     (left, right), *others = [(right.mT, left.mT) if turned else (left, right) for left, right in factors]
     total = left @ right
     for left, right in others:
         total.baddbmm_(left, right)
-    result = torch.empty_like(like)
-    total = total.mT if turned else total
-    return total if (total.dtype, total.stride()) == (result.dtype, result.stride()) else result.copy_(total)
+    return stored_like(total.mT if turned else total, like)

@@ -11,7 +11,7 @@ import triton
 from torch import Tensor
 
 from dislayers._runtime.launch import ENDLESS, AheadOfTime, Blocks, blocks_for, launch_table
-from dislayers._runtime.layout import strides_fit
+from dislayers._runtime.layout import channels_side_by_side, strides_fit
 from dislayers.patch_local import reference
 from dislayers.patch_local.backward import through_concatenation, through_gate
 from dislayers.patch_local.forward import attend, concatenate
@@ -60,7 +60,7 @@ class _Level:
     def tile(self, like: Tensor, channels: int) -> tuple[dict[str, int], int]:
         """Channels, rows and columns of a tile of maps that lie in memory like one, and warps."""
         elements, warps = self.blocks
-        return _tile(elements, channels, *self.size, reference.channels_side_by_side(like)), warps
+        return _tile(elements, channels, *self.size, channels_side_by_side(like)), warps
 
     def _tiles(self, tile: Mapping[str, int]) -> tuple[int, int]:
         return triton.cdiv(self.size[0], tile["ROWS"]), triton.cdiv(self.size[1], tile["COLUMNS"])

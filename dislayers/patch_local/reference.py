@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from dislayers._runtime.layout import channels_side_by_side, format_of
+from dislayers._runtime.precision import at_least_float32
 from dislayers.patch_local.patches import by_patch, by_patch_of
 
 
@@ -18,13 +20,8 @@ def room(g: Tensor, x: Tensor, grid: Sequence[int]) -> Tensor:
         (batch * rows * columns, g.shape[1] + channels, height // rows, width // columns),
         dtype=torch.promote_types(g.dtype, x.dtype),
         device=x.device,
-        memory_format=torch.channels_last if channels_side_by_side(g) else torch.contiguous_format,
+        memory_format=format_of(g),
     )
-
-
-def channels_side_by_side(x: Tensor) -> bool:
-    """Whether a pixel's channels are neighbours in memory."""
-    return x.stride(1) == 1 and not x.is_contiguous()
 
 
 def patch_local(
@@ -35,7 +32,7 @@ def patch_local(
     size = [side // 2 for side in skip.shape[4:]]
     attention = _attention(_gates(gate_g, gate_x, grid, size), psi_weight, psi_bias)
     channels, patches = g.shape[1], _cut(result, skip.shape)
-    patches[:, :, :, :channels] = _upsample(by_patch_of(_exact(g), grid, size), last)
+    patches[:, :, :, :channels] = _upsample(by_patch_of(at_least_float32(g), grid, size), last)
     patches[:, :, :, channels:] = skip * _upsample(attention, last)
     return result
 
@@ -51,11 +48,11 @@ def backward(
     grid: Sequence[int],
 ) -> tuple[Tensor, ...]:
     """The gradients of all tensors but the first, of which only the attention is computed anew."""
-    last, skip = channels_side_by_side(g), by_patch(_exact(x), grid)
+    last, skip = channels_side_by_side(g), by_patch(at_least_float32(x), grid)
     size = [side // 2 for side in skip.shape[4:]]
     gates = _gates(gate_g, gate_x, grid, size)
     attention = _attention(gates, psi_weight, psi_bias)
-    d_upsampled, d_weighted = torch.split(_cut(_exact(gradient), skip.shape), [g.shape[1], x.shape[1]], 3)
+    d_upsampled, d_weighted = torch.split(_cut(at_least_float32(gradient), skip.shape), [g.shape[1], x.shape[1]], 3)
     d_attention = _gather((d_weighted * skip).sum(3, keepdim=True), last)
     d_score = d_attention * attention * (1 - attention)
     d_gates = torch.where(gates <= 0, 0, d_score * psi_weight.to(gates).view(-1, 1, 1))
@@ -68,13 +65,9 @@ def backward(
     return d_g, d_x, d_gate_g, d_gate_x, d_weight, d_bias
 
 
-def _exact(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
 def _gates(gate_g: Tensor, gate_x: Tensor, grid: Sequence[int], size: Sequence[int]) -> Tensor:
     """Their sum, by patch."""
-    return by_patch_of(_exact(gate_g), grid, size) + by_patch(_exact(gate_x), grid)
+    return by_patch_of(at_least_float32(gate_g), grid, size) + by_patch(at_least_float32(gate_x), grid)
 
 
 def _attention(gates: Tensor, psi_weight: Tensor, psi_bias: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import triton.language as tl
 from torch import Tensor
 
 from dislayers._runtime.launch import ENDLESS, AheadOfTime, architecture, blocks_for, launch_table
-from dislayers._runtime.layout import strides_fit
+from dislayers._runtime.layout import stored_like, strides_fit
 from dislayers.pointwise_gate import reference
 from dislayers.pointwise_gate.backward import put_gradients
 from dislayers.pointwise_gate.forward import put_gated
@@ -75,7 +75,7 @@ def launch_forward(s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor
         return reference.forward(s, weight, bias, x)
     result = torch.empty_like(gated)
     _launch(put_gated, blocks_for(TILES["forward"], x.device, x.numel()), features, weight, bias, gated, result)
-    return reference.like(result.view(x.shape), x)
+    return stored_like(result.view(x.shape), x)
 
 
 def launch_backward(gradient: Tensor, s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> reference.Gradients:
@@ -88,7 +88,7 @@ def launch_backward(gradient: Tensor, s: Tensor, weight: Tensor, bias: Tensor, x
     partial = torch.empty(batch, triton.cdiv(pixels, tile.columns), depth, dtype=torch.float32, device=s.device)
     _launch(put_gradients, tile, features, weight, bias, gated, incoming, d_x, d_gate, partial=partial)
     of_products = reference.products(d_gate.view(x.shape), s, weight)
-    return *of_products, partial.sum((0, 1)).to(bias.dtype), reference.like(d_x.view(x.shape), x)
+    return *of_products, partial.sum((0, 1)).to(bias.dtype), stored_like(d_x.view(x.shape), x)
 
 
 def _variant(direction: str, kernel: Any, dtype: torch.dtype, precision: str, layout: str) -> AheadOfTime:

@@ -91,13 +91,10 @@ def _rounded(s: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
 
 
 def _check(s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> None:
-    for name, value in {"s": s, "weight": weight, "bias": bias, "x": x}.items():
-        check.floating(name, value)
-        check.beside(name, value, "s", s)
-    if s.ndim != 4 or s.shape[1] == 0:
-        raise ValueError(f"s must have the shape (B, C, H, W) with channels, got {tuple(s.shape)}")
+    check.feature_map("s", s)
+    check.floating("weight", weight)
     if weight.ndim != 4 or len(weight) == 0:
         raise ValueError(f"weight must have the shape (D, C, 1, 1), got {tuple(weight.shape)}")
-    check.shaped("weight", weight, (len(weight), s.shape[1], 1, 1))
-    check.shaped("bias", bias, (len(weight),))
-    check.shaped("x", x, (len(s), len(weight), *s.shape[2:]))
+    check.parameter("weight", weight, (len(weight), s.shape[1], 1, 1), "s", s)
+    check.parameter("bias", bias, (len(weight),), "s", s)
+    check.parameter("x", x, (len(s), len(weight), *s.shape[2:]), "s", s)

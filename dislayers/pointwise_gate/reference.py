@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dislayers._runtime.layout import channels_side_by_side, stored_like
+
 Gradients = tuple[Tensor, Tensor, Tensor, Tensor]
 """Those of s, weight, bias and x."""
 
@@ -17,12 +19,12 @@ def pointwise_gate(s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor
 
 def forward(s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
     """As :func:`pointwise_gate`, with the dtype and layout of x; there is never a map beside the result."""
-    return like(_times(_gate(s, weight, bias), x), x)
+    return stored_like(_times(_gate(s, weight, bias), x), x)
 
 
 def backward(gradient: Tensor, s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Gradients:
     """The gradients of :func:`pointwise_gate`, which computes the gate anew."""
-    d_x = like(_times(_gate(s, weight, bias), gradient), x)
+    d_x = stored_like(_times(_gate(s, weight, bias), gradient), x)
     d_gate = (gradient * x).to(s.dtype)
     d_bias = d_gate.sum((0, 2, 3))  # convolution_backward would add it up with 4 digits if it is channels_last
     return *products(d_gate, s, weight), d_bias, d_x
@@ -40,12 +42,7 @@ def products(d_gate: Tensor, s: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]
             rows, features = d_gate.flatten(2), s.flatten(2)
             d_s = (matrix.mT.expand(len(s), -1, -1) @ rows).view(s.shape)
             d_weight = (rows @ features.mT).sum(0)
-    return like(d_s, s), like(d_weight.view(weight.shape), weight)
-
-
-def channels_side_by_side(tensor: Tensor) -> bool:
-    """Whether channels lie closer together than pixels, as in channels_last."""
-    return tensor.stride(1) < min(tensor.stride()[2:])
+    return stored_like(d_s, s), stored_like(d_weight.view(weight.shape), weight)
 
 
 def _gate(s: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -57,10 +54,3 @@ def _times(gate: Tensor, factor: Tensor) -> Tensor:
     """The product, in the place of the gate if its dtype holds it."""
     exact = torch.promote_types(gate.dtype, factor.dtype) == gate.dtype
     return gate.mul_(factor) if exact else gate * factor
-
-
-def like(result: Tensor, tensor: Tensor) -> Tensor:
-    """A result with the dtype and strides of another tensor: itself, else a copy."""
-    expected = torch.empty_like(tensor)
-    same = (result.dtype, result.stride()) == (expected.dtype, expected.stride())
-    return result if same else expected.copy_(result)

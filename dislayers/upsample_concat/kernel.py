@@ -11,6 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
+from dislayers._runtime.layout import format_of
 from dislayers.upsample_concat import reference
 from dislayers.upsample_concat.backward import gather_tiles
 from dislayers.upsample_concat.forward import upsample_tiles
@@ -68,7 +69,7 @@ def launch_forward(x: Tensor, skip: Tensor) -> Tensor:
     if not _fits(x, skip, result):
         return reference.upsample_concat(x, skip)
     blocks = blocks_for(BLOCKS, x.device, result.numel())
-    constants = _constants(reference.layout(skip), result.shape, x.dtype, blocks)
+    constants = _constants(format_of(skip), result.shape, x.dtype, blocks)
     programs = _programs(result.shape, (x.shape[1], skip.shape[1]), constants)
     with torch.cuda.device_of(x):
         upsample_tiles[programs](
@@ -95,7 +96,7 @@ def launch_backward(gradient: Tensor, size: Sequence[int]) -> Tensor:
     if not _fits(result, gradient):
         return reference.backward(gradient, size)
     blocks = blocks_for(BLOCKS, result.device, result.numel())
-    constants = _constants(reference.layout(gradient), result.shape, result.dtype, blocks)
+    constants = _constants(format_of(gradient), result.shape, result.dtype, blocks)
     programs = _programs(result.shape, result.shape[1:2], constants)
     down, across = (triton.cdiv(2 * n, m) for m, n in zip(result.shape[2:], gradient.shape[2:], strict=True))
     with torch.cuda.device_of(result):

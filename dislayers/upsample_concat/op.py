@@ -102,9 +102,9 @@ def upsample_concat(x: Tensor, skip: Tensor) -> Tensor:
 
 def _check(x: Tensor, skip: Tensor) -> None:
     for name, value in (("x", x), ("skip", skip)):
-        check.floating(name, value)
-        if value.ndim != 4 or 0 in value.shape[1:]:
-            raise ValueError(f"{name} must have the shape (B, C, H, W), all but B above 0, got {tuple(value.shape)}")
+        check.feature_map(name, value)
+        if 0 in value.shape[2:]:
+            raise ValueError(f"{name} must have the shape (B, C, H, W) with pixels, got {tuple(value.shape)}")
     check.beside("skip", skip, "x", x)
     if len(x) != len(skip):
         raise ValueError(f"skip must have the batch of x, {len(x)}, got {len(skip)}")

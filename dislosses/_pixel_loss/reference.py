@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from dislayers._runtime.layout import dense_samples, flat_samples, same_layout
+from dislayers._runtime.precision import at_least_float32
 from dislosses._pixel_loss.formula import Arguments, Formula, Logits, Prediction, Probabilities, Terms
 from dislosses.labels import check_labels
-from dislosses.precision import at_least_float32
 
 # Elements a thread works on at a time: every intermediate result of a block then stays in the cache. Blocks are whole
 # tasks of csrc/pixel_loss.h, so that the number of threads does not change what is added to what.

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from dislayers import upsample
+from dislayers._runtime.precision import at_least_float32
 from dislosses._pixel_loss import reference
 from dislosses._pixel_loss.formula import Arguments
 from dislosses._pixel_loss.op import formulas
-from dislosses.precision import at_least_float32
 
 Options = Sequence[float]
 

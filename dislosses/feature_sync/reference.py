@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dislayers._runtime.layout import dense_samples, flat_samples, same_layout
-from dislosses.precision import at_least_float32, dtype_of_losses
+from dislayers._runtime.precision import at_least_float32
+from dislosses.precision import dtype_of_losses
 
 DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l2": lambda feature, guide: (feature - guide).square(),

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dislosses.precision import at_least_float32
+from dislayers._runtime.precision import at_least_float32
 
 EPSILON = 1e-7
 

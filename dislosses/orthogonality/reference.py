@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dislayers._runtime.layout import dense_samples, flat_samples
-from dislosses.precision import at_least_float32
+from dislayers._runtime.precision import at_least_float32
 
 # Rows of W that are multiplied at once by all rows not above them: ``W W^T`` is symmetric.
 _PANEL = 128

@@ -1,0 +1,16 @@
+"""The precision in which reference implementations compute."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """The tensor in float32 if it is bool, integer or half precision; float32 and float64 as they are."""
+    return exact(tensor, tensor)
+
+
+def exact(tensor: Tensor, x: Tensor) -> Tensor:
+    """The tensor in the precision that x is computed in: float64 if x is float64, else float32."""
+    return tensor.to(torch.promote_types(x.dtype, torch.float32))
