@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
+from dislayers._runtime.launch import ENDLESS, AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers._runtime.layout import bool_as_uint8
 from dislayers.click_maps import reference
 
@@ -18,8 +18,8 @@ from dislayers.click_maps import reference
 BLOCKS = launch_table(
     "dislayers.click_maps",
     "blocks",
-    default=[(1 << 62, Blocks(2048, 4))],
-    cpu=[(1 << 62, Blocks(1 << 14, 4))],
+    default=[(ENDLESS, Blocks(2048, 4))],
+    cpu=[(ENDLESS, Blocks(1 << 14, 4))],
 )
 _WIDTH = 128
 

@@ -9,7 +9,7 @@ import torch
 import triton
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
+from dislayers._runtime.launch import ENDLESS, AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers._runtime.layout import strides_fit
 from dislayers.conv_norm_act import reference
 from dislayers.conv_norm_act.backward import gradient_of_x, join_sums, sums_of_parts
@@ -19,8 +19,8 @@ from dislayers.conv_norm_act.forward import join_moments, moments_of_parts, norm
 BLOCKS = launch_table(
     "dislayers.conv_norm_act",
     "blocks",
-    default=[(1 << 20, Blocks(2048, 4)), (1 << 62, Blocks(4096, 8))],
-    cpu=[(1 << 62, Blocks(1 << 14, 4))],
+    default=[(1 << 20, Blocks(2048, 4)), (ENDLESS, Blocks(4096, 8))],
+    cpu=[(ENDLESS, Blocks(1 << 14, 4))],
 )
 # Windows side by side or channels of a span, at most.
 _WIDEST = 64

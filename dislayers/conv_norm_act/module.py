@@ -105,4 +105,4 @@ def _track(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> 
     moved = 1 / norm.num_batches_tracked if norm.momentum is None else float(norm.momentum)
     for running, new in ((norm.running_mean, mean), (norm.running_var, variance * (count / (count - 1)))):
         assert running is not None
-        running.lerp_(new.to(running), moved.to(running) if isinstance(moved, Tensor) else moved)
+        running.lerp_(new.to(running), moved if isinstance(moved, float) else moved.to(running))

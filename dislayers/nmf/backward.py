@@ -8,7 +8,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from dislayers.nmf.forward import EPSILON, joined, put, tile
+from dislayers._runtime.tiles import put, tile
+from dislayers.nmf.forward import EPSILON, joined
 
 
 @triton.jit

@@ -9,35 +9,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from dislayers._runtime.tiles import put, tile
 from dislayers.nmf import reference
 
 EPSILON = tl.constexpr(reference.EPSILON)
-
-
-@triton.jit
-def place(row_stride, column_stride, HEIGHT: tl.constexpr, WIDTH: tl.constexpr):
-    """Offsets of a tile's elements."""
-    return tl.arange(0, HEIGHT)[:, None] * row_stride + tl.arange(0, WIDTH)[None, :] * column_stride
-
-
-@triton.jit
-def within(rows, columns, HEIGHT: tl.constexpr, WIDTH: tl.constexpr):
-    """Which of a tile's elements are there, for so many rows and columns that are left."""
-    return (tl.arange(0, HEIGHT)[:, None] < rows) & (tl.arange(0, WIDTH)[None, :] < columns)
-
-
-@triton.jit
-def tile(pointer, row_stride, column_stride, rows, columns, HEIGHT: tl.constexpr, WIDTH: tl.constexpr):
-    """A tile in float32, 0 where it ends."""
-    inside = within(rows, columns, HEIGHT, WIDTH)
-    return tl.load(pointer + place(row_stride, column_stride, HEIGHT, WIDTH), mask=inside, other=0).to(tl.float32)
-
-
-@triton.jit
-def put(pointer, value, row_stride, column_stride, rows, columns):
-    """Store a tile as far as it goes."""
-    inside = within(rows, columns, value.shape[0], value.shape[1])
-    tl.store(pointer + place(row_stride, column_stride, value.shape[0], value.shape[1]), value, mask=inside)
 
 
 @triton.jit

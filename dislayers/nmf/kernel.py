@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dislayers._runtime.launch import AheadOfTime
 from dislayers._runtime.layout import strides_fit
+from dislayers._runtime.precision import precision_of_products
 from dislayers.nmf import reference
 from dislayers.nmf.backward import through_bases, through_coefficients, toward_x
 from dislayers.nmf.forward import sum_over_pixels, update_bases, update_coefficients
@@ -28,11 +29,6 @@ _PARTS, _SPAN = 16, 256
 def _takes(x: Tensor, rank: int, dtype: torch.dtype, *others: Tensor) -> bool:
     exact = torch.float64 in (x.dtype, dtype)
     return rank in RANKS and x.numel() > 0 and not exact and strides_fit(x, *others)
-
-
-def _precision(x: Tensor) -> str:
-    """Half precision is exact in TF32, of which three products have float32's accuracy."""
-    return "tf32x3" if x.dtype == torch.float32 and torch.get_float32_matmul_precision() == "highest" else "tf32"
 
 
 def _sums(x: Tensor, factor: Tensor, left: Tensor, right: Tensor, precision: str) -> Tensor:
@@ -99,7 +95,7 @@ def launch_forward(x: Tensor, bases: Tensor, steps: int) -> tuple[Tensor, Tensor
     """As :func:`dislayers.nmf.reference.forward`, which runs for float64 and other ranks."""
     if not _takes(x, bases.shape[2], bases.dtype):
         return reference.forward(x, bases, steps)
-    (batch, depth, pixels), rank, precision = x.shape, bases.shape[2], _precision(x)
+    (batch, depth, pixels), rank, precision = x.shape, bases.shape[2], precision_of_products(x)
     kept, sums = reference.kept_by_step(x, bases, steps)
     basis, gram = reference.split(kept)
     result, coefficients = torch.empty_like(x), kept.new_empty(2, batch, pixels, rank)
@@ -138,7 +134,7 @@ def launch_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> 
     """As :func:`dislayers.nmf.reference.backward`, which runs for float64 and other ranks."""
     if not _takes(x, kept.shape[2], kept.dtype, gradient):
         return reference.backward(gradient, x, kept, sums)
-    (batch, depth, pixels), (count, rank), precision = x.shape, kept.shape[1:3], _precision(x)
+    (batch, depth, pixels), (count, rank), precision = x.shape, kept.shape[1:3], precision_of_products(x)
     result = torch.empty_like(x)
     coefficients, shares = (kept.new_empty(batch, n, pixels, rank) for n in (count + 1, count))
     slopes, d_gram = kept.new_empty(batch, count - 1, rank, depth), kept

@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
+from dislayers._runtime.launch import ENDLESS, AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers._runtime.layout import image_planes
 from dislayers.patch_threshold import reference
 from dislayers.patch_threshold.reference import STEPS
@@ -19,8 +19,8 @@ from dislayers.patch_threshold.reference import STEPS
 BLOCKS = launch_table(
     "dislayers.patch_threshold",
     "blocks",
-    default=[(1 << 10, Blocks(1024, 2)), (1 << 62, Blocks(4096, 8))],
-    cpu=[(1 << 62, Blocks(1 << 16, 1))],
+    default=[(1 << 10, Blocks(1024, 2)), (ENDLESS, Blocks(4096, 8))],
+    cpu=[(ENDLESS, Blocks(1 << 16, 1))],
 )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from dislayers._runtime import check
 from dislayers._runtime.backend import Implementation
-from dislayers._runtime.launch import triton_missing
+from dislayers._runtime.launch import in_triton
 from dislayers._runtime.library import register
 from dislayers._runtime.native import missing_kernel
 from dislayers.patch_threshold import native, reference
@@ -29,12 +29,6 @@ class PatchThreshold(NamedTuple):
     mask: Tensor
 
 
-def _triton(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
-    from dislayers.patch_threshold.kernel import launch_patch_threshold
-
-    return launch_patch_threshold(*arguments)
-
-
 def _fake(probability: Tensor, mask: Tensor, patch_size: int, *_: object) -> tuple[Tensor, Tensor, Tensor]:
     *leading, height, width = probability.shape
     threshold = mask.new_empty((*leading, height // patch_size, width // patch_size), dtype=torch.float32)
@@ -47,7 +41,7 @@ _patch_threshold = register(
     reference.patch_threshold,
     _fake,
     kernels=[
-        Implementation("triton", _triton, triton_missing),
+        in_triton("dislayers.patch_threshold.kernel.launch_patch_threshold"),
         Implementation("native", native.patch_threshold, missing_kernel("patch_threshold")),
     ],
 )

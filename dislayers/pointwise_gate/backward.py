@@ -5,6 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from dislayers._runtime.tiles import put, tile
 from dislayers.pointwise_gate.forward import gate, place
 
 
@@ -54,14 +55,10 @@ def put_gradients(
         *(s_ptr, weight_ptr, bias_ptr, s_stride_c, s_stride_n, channels, row, depth, width),
         *(ROWS, COLUMNS, CHANNELS, TYPE, PRECISION),
     )
-    rows, columns = tl.arange(0, ROWS)[:, None], tl.arange(0, COLUMNS)[None, :]
-    inside = (rows < depth - row) & (columns < width)
-    gradient_ptr += rows * gradient_stride_d + columns * gradient_stride_n
-    gradient = tl.load(gradient_ptr, mask=inside, other=0).to(tl.float32)
-    tl.store(d_x_ptr + rows * d_x_stride_d + columns * d_x_stride_n, product * gradient, mask=inside)
-    x = tl.load(x_ptr + rows * x_stride_d + columns * x_stride_n, mask=inside, other=0).to(tl.float32)
-    d_gate = gradient * x
-    tl.store(d_gate_ptr + rows * d_gate_stride_d + columns * d_gate_stride_n, d_gate, mask=inside)
+    gradient = tile(gradient_ptr, gradient_stride_d, gradient_stride_n, depth - row, width, ROWS, COLUMNS)
+    put(d_x_ptr, product * gradient, d_x_stride_d, d_x_stride_n, depth - row, width)
+    d_gate = gradient * tile(x_ptr, x_stride_d, x_stride_n, depth - row, width, ROWS, COLUMNS)
+    put(d_gate_ptr, d_gate, d_gate_stride_d, d_gate_stride_n, depth - row, width)
     sums, rows = tl.sum(d_gate, axis=1), row + tl.arange(0, ROWS)
     tiles = tl.num_programs(0) // tl.cdiv(depth, ROWS)
     partial_ptr += (sample * tiles + tl.program_id(0) // tl.cdiv(depth, ROWS)) * depth

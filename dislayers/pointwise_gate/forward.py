@@ -5,6 +5,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from dislayers._runtime.tiles import put, tile
+
 
 @triton.jit
 def gate(
@@ -81,7 +83,5 @@ def put_gated(
         *(s_ptr, weight_ptr, bias_ptr, s_stride_c, s_stride_n, channels, row, depth, width),
         *(ROWS, COLUMNS, CHANNELS, TYPE, PRECISION),
     )
-    rows, columns = tl.arange(0, ROWS)[:, None], tl.arange(0, COLUMNS)[None, :]
-    inside = (rows < depth - row) & (columns < width)
-    x = tl.load(x_ptr + rows * x_stride_d + columns * x_stride_n, mask=inside, other=0).to(tl.float32)
-    tl.store(result_ptr + rows * result_stride_d + columns * result_stride_n, product * x, mask=inside)
+    x = tile(x_ptr, x_stride_d, x_stride_n, depth - row, width, ROWS, COLUMNS)
+    put(result_ptr, product * x, result_stride_d, result_stride_n, depth - row, width)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dislayers._runtime.launch import ENDLESS, AheadOfTime, architecture, blocks_for, launch_table
 from dislayers._runtime.layout import stored_like, strides_fit
+from dislayers._runtime.precision import precision_of_products
 from dislayers.pointwise_gate import reference
 from dislayers.pointwise_gate.backward import put_gradients
 from dislayers.pointwise_gate.forward import put_gated
@@ -41,11 +42,6 @@ def _takes(*maps: Tensor) -> bool:
     return strides_fit(*maps) and maps[0].numel() > 0 and torch.float64 not in (x.dtype for x in maps)
 
 
-def _precision(s: Tensor) -> str:
-    """Half precision is exact in TF32, of which three products have float32's accuracy."""
-    return "tf32x3" if s.dtype == torch.float32 and torch.get_float32_matmul_precision() == "highest" else "tf32"
-
-
 def _constants(tile: Tile, dtype: torch.dtype, precision: str) -> dict[str, Any]:
     rows, columns, channels, _ = tile
     type_ = getattr(tl, str(dtype).removeprefix("torch."))
@@ -62,7 +58,7 @@ def _launch(kernel: Any, tile: Tile, s: Tensor, weight: Tensor, bias: Tensor, *m
             *(s, weight.contiguous(), bias.contiguous(), *maps, *sums.values()),
             *(stride for map_ in (s, *maps) for stride in map_.stride()),
             *(channels, depth, pixels),
-            **_constants(tile, dtype, _precision(s)),
+            **_constants(tile, dtype, precision_of_products(s)),
             num_warps=tile.warps,
             enable_fp_fusion=True,
         )

@@ -10,17 +10,19 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, BlockTable, blocks_for
+from dislayers._runtime.launch import ENDLESS, AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers._runtime.layout import format_of
 from dislayers.upsample_concat import reference
 from dislayers.upsample_concat.backward import gather_tiles
 from dislayers.upsample_concat.forward import upsample_tiles
 
-# Elements and warps of a tile. Not tuned on a GPU yet.
-BLOCKS: BlockTable = {
-    "default": [(1 << 62, Blocks(1024, 4))],
-    "cpu": [(1 << 62, Blocks(1 << 16, 4))],
-}
+# Not tuned on a GPU yet: `python -m dislayers.tune` fills it.
+BLOCKS = launch_table(
+    "dislayers.upsample_concat",
+    "blocks",
+    default=[(ENDLESS, Blocks(1024, 4))],
+    cpu=[(ENDLESS, Blocks(1 << 16, 4))],
+)
 # Columns of a tile of contiguous maps, and channels of a tile of channels_last.
 _COLUMNS, _CHANNELS = 128, 64
 _MOST_OFFSET = 1 << 31

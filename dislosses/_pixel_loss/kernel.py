@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
+from dislayers._runtime.launch import ENDLESS, AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers._runtime.layout import bool_as_uint8, dense_samples, same_layout
 from dislosses._pixel_loss.formula import Arguments
 from dislosses._pixel_loss.passes import join, slopes_of_blocks, sums_of_blocks
@@ -19,8 +19,8 @@ from dislosses._pixel_loss.passes import join, slopes_of_blocks, sums_of_blocks
 BLOCKS = launch_table(
     "dislosses._pixel_loss",
     "blocks",
-    default=[(1 << 18, Blocks(1024, 4)), (1 << 62, Blocks(4096, 8))],
-    cpu=[(1 << 62, Blocks(4096, 4))],
+    default=[(1 << 18, Blocks(1024, 4)), (ENDLESS, Blocks(4096, 8))],
+    cpu=[(ENDLESS, Blocks(4096, 4))],
 )
 _JOINED = 1024
 

@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
+from dislayers._runtime.launch import ENDLESS, AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers._runtime.layout import bool_as_uint8, image_planes
 from dislosses._pixel_loss.formula import Arguments
 from dislosses._pixel_loss.kernel import accuracy, constants, formula_of, joined
@@ -33,8 +33,8 @@ from dislosses.precision import dtype_of_losses
 BLOCKS = launch_table(
     "dislosses.deep_supervision",
     "blocks",
-    default=[(1 << 62, Blocks(16384, 8))],
-    cpu=[(1 << 62, Blocks(1 << 20, 8))],
+    default=[(ENDLESS, Blocks(16384, 8))],
+    cpu=[(ENDLESS, Blocks(1 << 20, 8))],
 )
 
 

@@ -11,14 +11,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
+from dislayers._runtime.launch import ENDLESS, AheadOfTime, Blocks, blocks_for, launch_table
 
 # Not tuned on a GPU yet. A program takes this many channels of its pixels at a time.
 BLOCKS = launch_table(
     "dislosses.feature_sync",
     "divergence",
-    default=[(1 << 62, Blocks(1024, 4))],
-    cpu=[(1 << 62, Blocks(1 << 16, 4))],
+    default=[(ENDLESS, Blocks(1024, 4))],
+    cpu=[(ENDLESS, Blocks(1 << 16, 4))],
 )
 _CHANNELS = 32
 

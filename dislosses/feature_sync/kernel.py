@@ -9,7 +9,7 @@ import torch
 import triton
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
+from dislayers._runtime.launch import ENDLESS, AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers._runtime.layout import dense_samples, same_layout
 from dislosses.feature_sync import divergence, reference
 from dislosses.feature_sync.differences import DISTANCES, distances_of_blocks, join, scale_blocks
@@ -21,8 +21,8 @@ from dislosses.precision import dtype_of_losses
 BLOCKS = launch_table(
     "dislosses.feature_sync",
     "differences",
-    default=[(1 << 22, Blocks(1024, 4)), (1 << 62, Blocks(4096, 8))],
-    cpu=[(1 << 62, Blocks(1 << 14, 4))],
+    default=[(1 << 22, Blocks(1024, 4)), (ENDLESS, Blocks(4096, 8))],
+    cpu=[(ENDLESS, Blocks(1 << 14, 4))],
 )
 _JOINED = 4096
 # Blocks of a program that scales: where all is to be multiplied by 1, few programs have to find that out.

@@ -6,7 +6,7 @@ import torch
 import triton
 from torch import Tensor
 
-from dislayers._runtime.launch import AheadOfTime, Blocks, blocks_for, launch_table
+from dislayers._runtime.launch import ENDLESS, AheadOfTime, Blocks, blocks_for, launch_table
 from dislayers._runtime.layout import bool_as_uint8, image_planes
 from dislosses.laplacian_boundary import reference
 from dislosses.laplacian_boundary.backward import gradients_of_strips
@@ -17,8 +17,8 @@ from dislosses.laplacian_boundary.strips import OWN, STRIP
 BLOCKS = launch_table(
     "dislosses.laplacian_boundary",
     "blocks",
-    default=[(1 << 18, Blocks(512, 1)), (1 << 22, Blocks(1024, 1)), (1 << 62, Blocks(2048, 1))],
-    cpu=[(1 << 62, Blocks(1 << 16, 16))],
+    default=[(1 << 18, Blocks(512, 1)), (1 << 22, Blocks(1024, 1)), (ENDLESS, Blocks(2048, 1))],
+    cpu=[(ENDLESS, Blocks(1 << 16, 16))],
 )
 _JOINED = 1024
 
