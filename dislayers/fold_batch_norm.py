@@ -21,9 +21,9 @@ def fold_batch_norm(model: Model) -> Model:
 
     ``norm(conv(x))`` is conv(x) with weights ``weight * s`` and ``(bias - mean) * s + shift``, where
     ``s = scale / sqrt(variance + eps)``. That is done in every :class:`ConvNormAct`, and where an ``nn.Sequential`` has
-    a ``Conv2d`` just before a ``BatchNorm2d``; an ``nn.Identity`` takes the normalisation's place. What follows what in
-    another kind of forward pass cannot be read from a model, so everything else is copied as it is, as are subclasses,
-    parametrised layers, layers with hooks and normalisations without running statistics.
+    a ``Conv2d`` just before a ``BatchNorm2d``; an ``nn.Identity`` takes the normalisation's place. In other modules the
+    order of calls is not known, so everything else is copied as it is, as are subclasses, parametrised layers, layers
+    with hooks and normalisations without running statistics.
 
     Args:
         model: a module in evaluation mode, with weights of any dtype, in any layout. It stays as it is and shares no

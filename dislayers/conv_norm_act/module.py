@@ -20,10 +20,13 @@ class ConvNormAct(nn.Module):
     The convolution has a bias although a normalisation follows it: the published weights have one.
 
     In training all that follows the convolution is one op, :func:`dislayers.batch_norm_relu`, which keeps only the
-    convolution's output for backward; hooks of ``norm`` and ``act`` do not run then. The convolution's own input is
-    computed anew in backward, if it came from such a unit. In evaluation, where the op has no kernel, under
-    torch.compile, which chooses itself what to keep, and where ``norm`` or ``act`` is of another class, the modules are
-    called one by one.
+    convolution's output for backward; hooks of ``norm`` and ``act`` do not run then. An input that came from such a
+    unit is not kept either: backward computes it again. The modules are called one by one in evaluation, on devices
+    without a kernel for the op, under torch.compile, which decides itself what to keep, and where ``norm`` or ``act``
+    was replaced by another class.
+
+    A map that the unit gave may be changed in place; what it was made from (weights of ``norm``, a residual) may not
+    before backward, which else raises RuntimeError.
 
     Args:
         in_channels: channels of the input.

@@ -133,9 +133,9 @@ def batch_norm_relu(
     Numerics:
         Computed in float32 (float64 from float64) and rounded once; the statistics of parts of a channel are joined by
         Chan's formula, so a mean far from 0 costs no digits; deterministic. Backward keeps x and the four vectors of
-        channels, neither the map nor a mask nor the places of maxima, and the residual only under pooling: it computes
-        anew what the ReLU and the pooling chose, with the same roundings. The ReLU's derivative at 0 is 0; a window's
-        gradient goes to its first maximum. NaN in a channel makes all of it NaN.
+        channels, and with pooling the residual; no map, mask or places of maxima. It computes again what the ReLU and
+        the pooling chose, with the same roundings. The ReLU's derivative at 0 is 0; a window's gradient goes to its
+        first maximum. A NaN makes its whole channel NaN.
 
     Source:
         Batch Normalization (Ioffe and Szegedy, 2015), algorithm 1; kept for backward as in In-Place Activated BatchNorm

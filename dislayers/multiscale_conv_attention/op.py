@@ -101,9 +101,9 @@ def multiscale_depthwise(
 
     Numerics:
         Computed in float32 (float64 from float64) and rounded once, with all steps between in float32; deterministic,
-        for any number of threads. NaN and infinity reach what their kernels reach. Backward keeps the arguments and
-        computes the rest anew. On a GPU kernels run for the sizes 5 and (7, 11, 21) and at most float32, which copy
-        channels_last; for others plain PyTorch.
+        for any number of threads. NaN and infinity spread as far as the kernels reach. Backward keeps the arguments and
+        computes the rest again. On a GPU there are kernels for a square of 5 with strips of 7, 11 and 21, in float32
+        and half precision, which copy a channels_last x; for other sizes, and float64, plain PyTorch runs.
 
     Source:
         SegNeXt (Guo et al., 2022), equation 1, before its 1x1 convolution.

@@ -170,8 +170,7 @@ def toward_x(
     PRECISION: tl.constexpr,
 ):
     """A tile of the gradient of x: the outer products of all updates."""
-    across, sample = tl.cdiv(depth, WIDTH), tl.program_id(1).to(tl.int64)
-    first, column = tl.program_id(0) // across * HEIGHT, tl.program_id(0) % across * WIDTH
+    first, column, sample = tl.program_id(1) * HEIGHT, tl.program_id(0) * WIDTH, tl.program_id(2).to(tl.int64)
     rows, left, start, width = pixels - first, depth - column, first.to(tl.int64), depth + RANK
     share_ptr += sample * share_stride_b + start * RANK
     kept_ptr += sample * kept_stride_b + column

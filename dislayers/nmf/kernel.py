@@ -24,11 +24,13 @@ from dislayers.nmf.tiles import TILES, blocks, constants, launch
 RANKS = (16, 32, 64)
 # Spans that the pixels are cut into for sums over them, and pixels that one has at least.
 _PARTS, _SPAN = 16, 256
+# CUDA starts at most 65535 programs along the grid's second axis, where toward_x has tiles of at least 16 pixels.
+_MOST_PIXELS = 65535 * 16
 
 
 def _takes(x: Tensor, rank: int, dtype: torch.dtype, *others: Tensor) -> bool:
-    exact = torch.float64 in (x.dtype, dtype)
-    return rank in RANKS and x.numel() > 0 and not exact and strides_fit(x, *others)
+    fits = x.numel() > 0 and x.shape[2] <= _MOST_PIXELS and strides_fit(x, *others)
+    return fits and rank in RANKS and torch.float64 not in (x.dtype, dtype)
 
 
 def _sums(x: Tensor, factor: Tensor, left: Tensor, right: Tensor, precision: str) -> Tensor:
@@ -202,7 +204,7 @@ def launch_backward(gradient: Tensor, x: Tensor, kept: Tensor, sums: Tensor) -> 
         launch(
             toward_x,
             x,
-            (columns * rows, batch),
+            (columns, rows, batch),
             rank,
             precision,
             kept,

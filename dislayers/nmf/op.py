@@ -74,11 +74,11 @@ def nmf(x: Tensor, bases: Tensor, steps: int = 6) -> Tensor:
     Numerics:
         Computed in float32 at least, whatever autocast says; deterministic; no host synchronisation. On a GPU products
         of float32 have the precision that ``torch.set_float32_matmul_precision`` sets: TF32 for "high" and "medium",
-        for "highest" three TF32 products that give float32's accuracy; those of half precision are TF32, in which x is
-        exact. Ranks other than 16, 32 and 64, and float64, are PyTorch's products there. The gradient flows through all
-        updates, to x and to the bases. Backward keeps x and, of each step, the bases and the sums that update them,
-        ``(2 steps + 1) (D + R) R`` numbers a sample, but nothing for a pixel: coefficients are computed anew. Pixels of
-        zeros give zeros. What x below 0 gives may be anything, since denominators may then be 0.
+        for "highest" three TF32 products, which give float32's accuracy; products of half precision are TF32, in which
+        x is exact. For ranks other than 16, 32 and 64 and for float64, plain PyTorch runs there. The gradient flows
+        through all updates, to x and to the bases. Backward keeps x and, of each step, the bases and the sums that
+        update them: ``(2 steps + 1) (D + R) R`` numbers a sample, and nothing for each pixel, since coefficients are
+        computed again. Pixels of zeros give zeros. For negative x the result is undefined: a denominator may be 0.
 
     Source:
         Is Attention Better Than Matrix Decomposition? (Geng et al., 2021), as in the public code of SegNeXt (Guo et

@@ -67,11 +67,10 @@ def pointwise_gate(s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor
 
     Numerics:
         The convolution is PyTorch's: weight and bias are rounded to the dtype of s, under autocast all three to
-        autocast's, unless s is float64; sums are float32. Kernels on a GPU do not round the gate, and the result once;
-        elsewhere both are. Products of float32 on a GPU have the precision that
-        ``torch.set_float32_matmul_precision`` sets: TF32 for "high" and "medium", for "highest" three TF32 products
-        that give float32's accuracy, but NaN of what is infinite. Deterministic. Backward keeps the arguments, not the
-        gate, and so computes four products of matrices in all instead of three.
+        autocast's, unless s is float64; sums are float32. On a GPU only the result is rounded, elsewhere the gate is
+        too. On a GPU products of float32 have the precision that ``torch.set_float32_matmul_precision`` sets: TF32 for
+        "high" and "medium"; for "highest" three TF32 products, which give float32's accuracy but turn infinity into
+        NaN. Deterministic. Backward keeps the arguments and computes the gate again, one more product of matrices.
 
     Source:
         The end of SegNeXt's attention (Guo et al., 2022), equation 1.

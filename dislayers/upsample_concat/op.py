@@ -62,9 +62,9 @@ _compute = register(
 
 
 def upsample_concat(x: Tensor, skip: Tensor) -> Tensor:
-    """Resize x to the size of skip, as :func:`dislayers.upsample`, and put it before skip along the channels.
+    """Resize x to the size of skip, as :func:`dislayers.upsample` does, and put it before skip along the channels.
 
-    ``cat(upsample(x, skip.shape[-2:]), skip)`` without a map of x at the size of skip.
+    ``cat(upsample(x, skip.shape[-2:]), skip)``, but the resized x is written where it belongs and nowhere else.
 
     Args:
         x: (B, C, h, w), floating; smaller than skip or larger.
@@ -78,10 +78,11 @@ def upsample_concat(x: Tensor, skip: Tensor) -> Tensor:
         ValueError: x or skip has not four dimensions, or one but the batch is 0; their batches or devices differ.
 
     Numerics:
-        Computed in float32 (float64 from float64) and rounded once; skip is copied bit by bit, and so is x if it has
-        the size. Weights are PyTorch's. The gradient of x is a sum over the pixels that x has a share in, in their
-        order: deterministic, for any number of threads. NaN and infinity reach the pixels that they have a share in.
-        Backward keeps sizes and no tensor; the gradient of skip is a view of the one that comes in.
+        Computed in float32 (float64 from float64) and rounded once; skip is copied bit by bit, and so is x if it
+        already has that size. Interpolation weights are PyTorch's. The gradient of each pixel of x is the sum over the
+        pixels of the result that it contributes to, in a fixed order: deterministic, for any number of threads. NaN and
+        infinity spread to the pixels that they contribute to. Backward keeps sizes and no tensor; the gradient of skip
+        is a view of the incoming one.
 
     Source:
         U²-Net (Qin et al., 2020), every step of its decoders.

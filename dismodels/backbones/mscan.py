@@ -56,8 +56,8 @@ class MSCAN(Model):
         depths: blocks of each stage.
         mlp_ratios: of each stage, how many times as wide as the stage its MLPs are.
         in_channels: channels of the image.
-        drop_path: probability that training leaves out a sample's way through the last block's branches; it grows
-            linearly from 0 at the first block.
+        drop_path: probability that a sample skips a branch of the last block in training; over the blocks it grows
+            linearly from 0.
 
     Shape:
         image (B, in_channels, H, W), any size -> maps (B, channels[i], h, w) at H/4, H/8, H/16, H/32 (rounded up),
