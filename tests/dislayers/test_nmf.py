@@ -206,3 +206,16 @@ def test_gradient_of_one_argument_alone() -> None:
         assert gradient.shape == leaf.shape
         assert not other.requires_grad
         leaf.requires_grad_(False)
+
+
+@pytest.mark.parametrize(("pixels", "stride"), [(65535 * 16 + 1, 65535 * 16 + 1), (8, (1 << 24) + 1)])
+def test_kernels_leave_to_pytorch_what_their_grid_or_offsets_cannot_reach(
+    pixels: int, stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("triton")
+    from dislayers.nmf import kernel
+
+    monkeypatch.setattr(kernel, "launch", lambda *_, **__: pytest.fail("a kernel was launched"))
+    x = torch.ones(stride + pixels).as_strided((1, 2, pixels), (0, stride, 1))
+    product, *_ = kernel.launch_forward(x, torch.ones(1, 2, 16), 0)
+    assert product.isfinite().all()
