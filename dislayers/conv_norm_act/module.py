@@ -76,7 +76,7 @@ class ConvNormAct(nn.Module):
         norm = self.norm
         with rebuilding(x):
             y = self.conv(x)
-        with rebuilding(residual):
+        with rebuilding(residual if pool else None):  # without pooling it is not kept
             result = batch_norm_relu(y, norm.weight, norm.bias, residual, norm.eps, pool)
         _track(norm, result.mean, result.variance, y.numel() // y.shape[1])
         if result.out.requires_grad:
