@@ -6,9 +6,11 @@ import inspect
 from collections.abc import Callable
 from fnmatch import fnmatch
 
+from dismodels import segnext
 from dismodels.backbones import mscan
 from dismodels.isnet import ISNet, ISNetGTEncoder
 from dismodels.model import Model
+from dismodels.progressive import Progressive
 from dismodels.u2net import U2Net, U2NetSmall
 
 _MODELS: dict[str, Callable[..., Model]] = {
@@ -18,6 +20,11 @@ _MODELS: dict[str, Callable[..., Model]] = {
     "mscan_small": mscan.SMALL,
     "mscan_base": mscan.BASE,
     "mscan_large": mscan.LARGE,
+    "progressive": Progressive,
+    "segnext_tiny": segnext.TINY,
+    "segnext_small": segnext.SMALL,
+    "segnext_base": segnext.BASE,
+    "segnext_large": segnext.LARGE,
     "u2net": U2Net,
     "u2net_small": U2NetSmall,
 }

@@ -96,7 +96,7 @@ class MSCAN(Model):
             _Stage(embed, width, [_Block(width, ratio, next(drops)) for _ in range(depth)])
             for embed, width, depth, ratio in zip(embeds, channels, depths, mlp_ratios, strict=True)
         )
-        _initialize(self)
+        initialize_he(self)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """The maps of image, normalised by ``self.normalization``."""
@@ -198,7 +198,7 @@ def _mlp(channels: int, hidden: int) -> nn.Sequential:
     )
 
 
-def _initialize(model: nn.Module) -> None:
+def initialize_he(model: nn.Module) -> None:
     """Normal weights that keep a gradient's variance (He et al., 2015), and zero biases, for every convolution."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):

@@ -14,7 +14,8 @@ NAMES = ["isnet", "isnet_gt_encoder", "u2net", "u2net_small"]
 
 
 def test_names() -> None:
-    assert list_models() == sorted([*NAMES, "mscan_tiny", "mscan_small", "mscan_base", "mscan_large"])
+    sizes = [f"{name}_{size}" for name in ("mscan", "segnext") for size in ("tiny", "small", "base", "large")]
+    assert list_models() == sorted([*NAMES, *sizes, "progressive"])
     assert list_models("isnet*") == ["isnet", "isnet_gt_encoder"]
 
 
