@@ -33,7 +33,7 @@ class Preset(NamedTuple):
     feed_features: bool = True
 
 
-# On MSCAN-B each has the paper's 28.0 M parameters, and its 129.2 G operations within 1.3 %.
+# On MSCAN-B each has the paper's 28.0 M parameters, and its 129.2 G multiplications within 2 %.
 PRESETS = {
     "A": Preset((192, 192, 384, 384), rank=16, feed_map=True),
     "B": Preset((64, 192, 256, 512), rank=64, feed_map=False),
