@@ -140,7 +140,8 @@ def _load(model: Model, state: Mapping[str, Tensor], path: Path) -> None:
 
 
 def _official_entries(model: Model, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {model.official_name(key.removeprefix("module.")): value for key, value in state.items()}
+    names = ((model.official_name(key.removeprefix("module.")), value) for key, value in state.items())
+    return {name: value for name, value in names if name}
 
 
 def _load_strictly(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:

@@ -32,5 +32,5 @@ class Model(nn.Module):
 
     @staticmethod
     def official_name(key: str) -> str:
-        """The name here of the entry that the official state dict calls key."""
+        """The name here of the entry that the official state dict calls key; "" for one of a part that is not here."""
         return key

@@ -10,6 +10,7 @@ try:
 
     from dismodels.training.isnet import ISNetSettings, train_isnet
     from dismodels.training.journal import Journal
+    from dismodels.training.progressive import ProgressiveSettings, train_progressive
     from dismodels.training.run import Run, Trained, accelerator_of, check_output, keep_settings, saved_run
     from dismodels.training.saves import TrainingError
     from dismodels.training.sets import training_sets
@@ -21,6 +22,7 @@ from dismodels.training.settings import TrainSettings
 
 SYSTEMS: dict[str, tuple[type[TrainSettings], Callable[[Run], Trained]]] = {
     "isnet": (ISNetSettings, train_isnet),
+    "progressive": (ProgressiveSettings, train_progressive),
     "u2net": (U2NetSettings, train_u2net),
 }
 
@@ -57,7 +59,7 @@ def train(system: str, arguments: list[str]) -> None:
     """Train a system as its command line says.
 
     Args:
-        system: "isnet" or "u2net".
+        system: "isnet", "progressive" or "u2net".
         arguments: what stands after it on the command line.
 
     Raises:

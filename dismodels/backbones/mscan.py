@@ -35,7 +35,12 @@ _STRIPS = {"1": "rows", "2": "columns"}
 
 
 def official_name(key: str) -> str:
-    """The name here of the entry that the official MSCAN, alone or as SegNeXt's ``backbone``, calls key."""
+    """The name here of the entry that the official MSCAN, alone or as SegNeXt's ``backbone``, calls key.
+
+    "" for those of a head: of the classifier that ImageNet's weights come with, or SegNeXt's.
+    """
+    if key.startswith(("head.", "decode_head.")):
+        return ""
     key = key.removeprefix("backbone.")
     key = re.sub(r"^(patch_embed|block|norm)(\d)\b", lambda m: f"stages.{int(m[2]) - 1}.{_STAGE_PARTS[m[1]]}", key)
     key = re.sub(r"\bembed\.proj\.(\d)", r"embed.\1", key)

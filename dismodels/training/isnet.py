@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from dismodels.checkpoints import load_model
 from dismodels.registry import create_model
 from dismodels.side_outputs import SideOutputModel
 from dismodels.training.loop import Plan
+from dismodels.training.optimizers import adam
 from dismodels.training.run import Run, Trained
 from dismodels.training.settings import TrainSettings
 
@@ -175,7 +177,9 @@ def train_isnet(run: Run) -> Trained:
         share_side_convolutions(model, guide)
     batch_statistics = settings.gt_encoder.statistics == "batch" and not settings.freeze_batch_norm
     task = SegmentationTask(model, guide, settings.supervision, settings.supervised_stages, batch_statistics)
-    return run.train(task, Plan(settings.steps, settings.validate_every, settings.seed, settings.patience))
+    optimizer = partial(adam, learning_rate=settings.learning_rate)
+    plan = Plan(settings.steps, settings.validate_every, settings.seed, optimizer, patience=settings.patience)
+    return run.train(task, plan)
 
 
 def _guide(run: Run, settings: ISNetSettings) -> SideOutputModel:
@@ -195,5 +199,6 @@ def _train_guide(run: Run, settings: ISNetSettings, chosen: GTEncoderSettings) -
     model = create_model("isnet_gt_encoder", width=settings.width, in_channels=chosen.in_channels)
     assert isinstance(model, SideOutputModel)
     task = GTEncoderTask(model)
-    plan = Plan(chosen.steps, chosen.validate_every, seed, chosen.patience, chosen.stop_at)
+    optimizer = partial(adam, learning_rate=settings.learning_rate)
+    plan = Plan(chosen.steps, chosen.validate_every, seed, optimizer, patience=chosen.patience, stop_at=chosen.stop_at)
     return run.train(task, plan, run.sets.training if chosen.validate_on == "training" else None)

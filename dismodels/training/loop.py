@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +12,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from dismetrics import Evaluator
@@ -19,6 +21,7 @@ from dismodels.layout import choose_layout
 from dismodels.side_outputs import SideOutputModel
 from dismodels.training.draws import BatchSampler, DrawnPairs, Pairs
 from dismodels.training.journal import Journal
+from dismodels.training.optimizers import Schedule, constant
 from dismodels.training.saves import Saves, TrainingError
 from dismodels.training.settings import TrainSettings
 from dismodels.training.strip import picture_strip
@@ -43,12 +46,14 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """How long one stage trains.
+    """How one stage trains, and how long.
 
     Attributes:
         steps: optimiser steps at most.
         validate_every: steps between validations (with a save after each).
         seed: of order and flips.
+        optimizer: makes what moves the parameters of a model.
+        schedule: the factor of the optimiser's learning rates at each step.
         patience: stop after so many validations without gain; None: never.
         stop_at: stop when the validation's max F exceeds it; None: never.
     """
@@ -56,6 +61,8 @@ class Plan:
     steps: int
     validate_every: int
     seed: int
+    optimizer: Callable[[nn.Module], Optimizer]
+    schedule: Schedule = constant
     patience: int | None = None
     stop_at: float | None = None
 
@@ -115,9 +122,10 @@ class Loop:
         self.training, self.validation = training, validation
         self.accelerator, self.journal = accelerator, journal
         choose_layout(task.model, accelerator.device)
-        trained = [parameter for parameter in task.model.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
+        optimizer = plan.optimizer(task.model)
+        self.schedule = LambdaLR(optimizer, plan.schedule)
         self.model, self.optimizer = accelerator.prepare(task.model, optimizer)
+        accelerator.register_for_checkpointing(self.schedule)
         self.standing = Standing()
         accelerator.register_for_checkpointing(self.standing)
         self.saves = Saves(folder, accelerator, task.model, settings.size)
@@ -183,6 +191,7 @@ class Loop:
         loss = values.sum()
         self.accelerator.backward(loss)
         self.optimizer.step()
+        self.schedule.step()
         self.optimizer.zero_grad()
         # Summed on the device: nothing here waits for it.
         told = torch.cat((loss.reshape(1), values)).detach()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ from dismodels.registry import create_model
 from dismodels.side_outputs import SideOutputModel
 from dismodels.training.isnet import SegmentationTask
 from dismodels.training.loop import Plan
+from dismodels.training.optimizers import adam
 from dismodels.training.run import Run, Trained
 from dismodels.training.settings import TrainSettings
 
@@ -35,5 +37,6 @@ def train_u2net(run: Run) -> Trained:
     set_seed(settings.seed)
     model = create_model(settings.variant, width=settings.width)
     assert isinstance(model, SideOutputModel)
-    plan = Plan(settings.steps, settings.validate_every, settings.seed, settings.patience)
+    optimizer = partial(adam, learning_rate=settings.learning_rate)
+    plan = Plan(settings.steps, settings.validate_every, settings.seed, optimizer, patience=settings.patience)
     return run.train(SegmentationTask(model), plan)

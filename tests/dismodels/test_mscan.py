@@ -96,6 +96,15 @@ def test_official_files_load(tmp_path: Path, prefix: str) -> None:
         torch.testing.assert_close(own[here], state[official], rtol=0, atol=0)
 
 
+def test_heads_of_official_files_are_left_out(tmp_path: Path) -> None:
+    state = {official: torch.zeros_like(value) for official, value in official_state("tiny").items()}
+    heads = {"head.weight": torch.zeros(1000, 256), "decode_head.conv_seg.bias": torch.zeros(150)}
+    torch.save({"state_dict": state | heads}, tmp_path / "imagenet.pth")
+    model = create_model("mscan_tiny")
+    load_checkpoint(model, tmp_path / "imagenet.pth")
+    assert all((value == 0).all() for value in model.state_dict().values())
+
+
 def test_weights_of_another_size_are_reported() -> None:
     with pytest.raises(CheckpointError, match=r"does not fit MSCAN: .* of another shape"):
         load_official_state_dict(create_model("mscan_tiny"), official_state("small"))
