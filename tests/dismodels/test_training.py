@@ -217,7 +217,7 @@ def test_bad_options_are_named(
 
 
 def test_unknown_system(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "SYSTEM is one of: isnet, u2net" in failing(capsys, "isnett")
+    assert "SYSTEM is one of: isnet, progressive, u2net" in failing(capsys, "isnett")
 
 
 def test_bad_data_are_listed_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
