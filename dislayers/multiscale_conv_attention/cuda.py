@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dislayers._runtime.layout import address_and_strides
+from dislayers._runtime.layout import address_and_strides, filled
 from dislayers._runtime.native import extension
 from dislayers.multiscale_conv_attention import reference
 from dislayers.multiscale_conv_attention.packing import in_order, packed, sizes_of, unpacked
@@ -33,7 +33,7 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor, *strips: Sequence[Tensor]) 
             tuple(x.shape),
             torch.cuda.current_stream().cuda_stream,
         )
-        return result if out is result else result.copy_(out)
+        return filled(result, out)
 
 
 def backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor, *strips: Sequence[Tensor]) -> Gradients:
@@ -58,7 +58,7 @@ def backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor, *strips:
             torch.cuda.current_stream().cuda_stream,
         )
         of_square, of_bias, *of_strips = unpacked(of_parameters, in_order(weight, bias, strips))
-        of_x = result if out is result else result.copy_(out)
+        of_x = filled(result, out)
     return of_x, of_square, of_bias, of_strips[::4], of_strips[1::4], of_strips[2::4], of_strips[3::4]
 
 

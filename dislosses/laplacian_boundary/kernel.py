@@ -7,7 +7,7 @@ import triton
 from torch import Tensor
 
 from dislayers._runtime.launch import ENDLESS, AheadOfTime, Blocks, blocks_for, launch_table
-from dislayers._runtime.layout import bool_as_uint8, image_planes
+from dislayers._runtime.layout import bool_as_uint8, filled, image_planes
 from dislosses.laplacian_boundary import reference
 from dislosses.laplacian_boundary.backward import gradients_of_strips
 from dislosses.laplacian_boundary.forward import join, sums_of_strips
@@ -88,7 +88,7 @@ def launch_backward(gradient: Tensor, logits: Tensor, target: Tensor, edge: str,
             num_warps=blocks.warps,
             enable_fp_fusion=True,
         )
-    return result if out is result else result.copy_(out)
+    return filled(result, out)
 
 
 def _variant(direction: str, kernel: object, logits: str, target: str, budget: float) -> AheadOfTime:
