@@ -14,6 +14,7 @@ from dislayers.multiscale_conv_attention import MultiScaleConvAttention, multisc
 from dislayers.nmf import nmf
 from dislayers.patch_local import PatchLocalAttention, merge_patches, patch_local, split_patches
 from dislayers.patch_threshold import PatchThreshold, patch_threshold
+from dislayers.pointwise import Pointwise, pointwise
 from dislayers.pointwise_gate import pointwise_gate
 from dislayers.rsu import RSU, DilatedRSU
 from dislayers.skeletonize import skeletonize
@@ -28,6 +29,7 @@ __all__ = [
     "MultiScaleConvAttention",
     "PatchLocalAttention",
     "PatchThreshold",
+    "Pointwise",
     "approximate_polygon",
     "approximate_polygons",
     "batch_norm_relu",
@@ -46,6 +48,7 @@ __all__ = [
     "nmf",
     "patch_local",
     "patch_threshold",
+    "pointwise",
     "pointwise_gate",
     "skeletonize",
     "split_patches",

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dislayers.conv_norm_act import ConvNormAct
+from dislayers.pointwise import Pointwise
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -21,9 +22,9 @@ def fold_batch_norm(model: Model) -> Model:
 
     ``norm(conv(x))`` is conv(x) with weights ``weight * s`` and ``(bias - mean) * s + shift``, where
     ``s = scale / sqrt(variance + eps)``. That is done in every :class:`ConvNormAct`, and where an ``nn.Sequential`` has
-    a ``Conv2d`` just before a ``BatchNorm2d``; an ``nn.Identity`` takes the normalisation's place. In other modules the
-    order of calls is not known, so everything else is copied as it is, as are subclasses, parametrised layers, layers
-    with hooks and normalisations without running statistics.
+    a ``Conv2d`` or :class:`Pointwise` just before a ``BatchNorm2d``; an ``nn.Identity`` takes the normalisation's
+    place. In other modules the order of calls is not known, so everything else is copied as it is, as are other
+    subclasses, parametrised layers, layers with hooks and normalisations without running statistics.
 
     Args:
         model: a module in evaluation mode, with weights of any dtype, in any layout. It stays as it is and shares no
@@ -71,7 +72,9 @@ def _successive(module: nn.Module) -> Iterable[tuple[str, str]]:
 
 def _fused(conv: nn.Module, norm: nn.Module) -> nn.Conv2d | None:
     # A parametrised layer is of a class of its own.
-    if type(conv) is not nn.Conv2d or type(norm) is not nn.BatchNorm2d or norm.running_mean is None:
+    if not isinstance(conv, nn.Conv2d) or type(conv) not in (nn.Conv2d, Pointwise):
+        return None
+    if type(norm) is not nn.BatchNorm2d or norm.running_mean is None:
         return None
     if any((conv._forward_hooks, conv._forward_pre_hooks, norm._forward_hooks, norm._forward_pre_hooks)):
         return None

@@ -8,6 +8,7 @@ from torch.nn.functional import normalize, relu
 
 from dislayers._runtime import check
 from dislayers.nmf import nmf
+from dislayers.pointwise import Pointwise
 
 BASES = ("seeded", "random")
 
@@ -67,8 +68,8 @@ class Hamburger(nn.Module):
         check.count("eval_steps", self.eval_steps)
         self.rank = rank
         self.bases = bases
-        self.conv_in = nn.Conv2d(channels, channels, 1)
-        self.conv_out = nn.Conv2d(channels, channels, 1, bias=False)
+        self.conv_in = Pointwise(channels, channels)
+        self.conv_out = Pointwise(channels, channels, bias=False)
         self.norm = nn.GroupNorm(groups, channels)
         drawn = torch.rand(1, channels, rank, generator=torch.Generator().manual_seed(seed), device="cpu")
         self.register_buffer("seeded_bases", normalize(drawn, dim=1), persistent=False)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dislayers import Hamburger, upsample
+from dislayers import Hamburger, Pointwise, upsample
 from dismodels.backbones import mscan
 from dismodels.normalization import IMAGENET, Normalization
 from dismodels.side_outputs import SideOutputModel, SideOutputs
@@ -62,7 +62,7 @@ class HamburgerHead(nn.Module):
         self.hamburger = Hamburger(width, rank, bases=bases, groups=_GROUPS)
         self.align = _conv_norm_relu(width, width)
         self.dropout = nn.Dropout2d(0.1)
-        self.classify = nn.Conv2d(width, num_classes, 1)
+        self.classify = Pointwise(width, num_classes)
         mscan.initialize_he(self)
         nn.init.normal_(self.classify.weight, std=0.01)
 
@@ -74,7 +74,7 @@ class HamburgerHead(nn.Module):
 
 def _conv_norm_relu(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.GroupNorm(_GROUPS, out_channels), nn.ReLU(inplace=True)
+        Pointwise(in_channels, out_channels, bias=False), nn.GroupNorm(_GROUPS, out_channels), nn.ReLU(inplace=True)
     )
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dislayers import RSU, ConvNormAct, DilatedRSU, MultiScaleConvAttention
+from dislayers import RSU, ConvNormAct, DilatedRSU, MultiScaleConvAttention, Pointwise
 from dismodels.u2net import NestedU
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -88,4 +88,5 @@ _COMPOSED: dict[type[nn.Module], dict[str, Callable[..., Any]]] = {
     DilatedRSU: {"forward": _dilated_block, "forward_pooled": _with_its_pooled},
     NestedU: {"features": _features},
     MultiScaleConvAttention: {"forward": _gated},
+    Pointwise: {"forward": nn.Conv2d.forward},
 }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from dislayers.patch_local.op import patch_local
+from dislayers.pointwise import Pointwise
 
 
 class PatchLocalAttention(nn.Module):
@@ -38,7 +39,7 @@ class PatchLocalAttention(nn.Module):
     def __init__(self, channels: int, skip_channels: int, hidden_channels: int | None = None) -> None:
         super().__init__()
         hidden = channels // 2 if hidden_channels is None else hidden_channels
-        self.gate_g = nn.Conv2d(channels, hidden, 1)
+        self.gate_g = Pointwise(channels, hidden)
         self.gate_x = nn.Conv2d(skip_channels, hidden, 2, stride=2, bias=False)
         self.psi = nn.Conv2d(hidden, 1, 1)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from dislayers._runtime.layout import channels_side_by_side, stored_like
+from dislayers.pointwise import pointwise
 
 Gradients = tuple[Tensor, Tensor, Tensor, Tensor]
 """Those of s, weight, bias and x."""
@@ -14,7 +14,7 @@ Gradients = tuple[Tensor, Tensor, Tensor, Tensor]
 
 def pointwise_gate(s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
     """The definition."""
-    return F.conv2d(s, weight, bias) * x
+    return pointwise(s, weight, bias) * x
 
 
 def forward(s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def products(d_gate: Tensor, s: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]
 
 def _gate(s: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     with torch.autocast(s.device.type, enabled=False):
-        return F.conv2d(s, weight, bias)
+        return pointwise(s, weight, bias)
 
 
 def _times(gate: Tensor, factor: Tensor) -> Tensor:

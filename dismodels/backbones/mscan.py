@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dislayers import MultiScaleConvAttention
+from dislayers import MultiScaleConvAttention, Pointwise
 from dismodels.model import Model
 from dismodels.normalization import IMAGENET, Normalization
 
@@ -163,10 +163,10 @@ class _Attention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.project_in = nn.Conv2d(channels, channels, 1)
+        self.project_in = Pointwise(channels, channels)
         self.act = nn.GELU()
         self.gate = MultiScaleConvAttention(channels)
-        self.project_out = nn.Conv2d(channels, channels, 1)
+        self.project_out = Pointwise(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.project_out(self.gate(self.act(self.project_in(x))))
@@ -196,10 +196,10 @@ def _embed(in_channels: int, channels: int) -> nn.Sequential:
 
 def _mlp(channels: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(channels, hidden, 1),
+        Pointwise(channels, hidden),
         nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden),
         nn.GELU(),
-        nn.Conv2d(hidden, channels, 1),
+        Pointwise(hidden, channels),
     )
 
 
