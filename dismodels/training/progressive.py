@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import torch
 from accelerate.utils import set_seed
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torch.optim import Optimizer
 
-from dislosses import deep_supervision_loss
+from dislosses import BCEIoULoss, BCELoss, deep_supervision_loss
 from dismodels.checkpoints import load_checkpoint
 from dismodels.progressive import PRESETS
 from dismodels.registry import create_model
@@ -48,6 +51,10 @@ class ProgressiveSettings(TrainSettings):
     """A checkpoint of the MSCAN to begin with, such as the official ones of ImageNet; default: random weights."""
     supervision: Literal["multi-scale", "single-scale"] = "multi-scale"
     """A loss on each level's map, or on the finest alone."""
+    iou_weight: float = 0.0
+    """Adds so many times the soft IoU loss to the cross entropy."""
+    resized: Literal["maps", "masks"] = "maps"
+    """What is resized for the losses: maps up to the masks, bilinearly, or masks down to each map, by area."""
 
     def check(self) -> None:
         """Raise ValueError naming the option whose value cannot be used."""
@@ -56,6 +63,8 @@ class ProgressiveSettings(TrainSettings):
             raise ValueError(f"--warm-up must be at least 0, got {self.warm_up}")
         if not 0 <= self.weight_decay < float("inf"):
             raise ValueError(f"--weight-decay must be at least 0, got {self.weight_decay}")
+        if not 0 <= self.iou_weight < float("inf"):
+            raise ValueError(f"--iou-weight must be at least 0, got {self.iou_weight}")
         if self.backbone_weights is not None and not self.backbone_weights.is_file():
             raise ValueError(f"--backbone-weights {self.backbone_weights}: no such file")
 
@@ -67,30 +76,46 @@ class ProgressiveSettings(TrainSettings):
 
 
 class ProgressiveTask:
-    """Segmentation supervised on maps of one or several scales, all at the image's size.
+    """Segmentation supervised on maps of one or several scales.
 
     Args:
         model: the network that segments.
         supervision: "multi-scale", or "single-scale" for the finest map alone.
+        iou_weight: of the soft IoU loss beside the cross entropy.
+        resized: "maps", each to the masks' size, or "masks", to each map's.
     """
 
     name = "segmentation"
 
-    def __init__(self, model: SideOutputModel, supervision: str = "multi-scale") -> None:
-        self.model, self.supervision = model, supervision
+    def __init__(
+        self,
+        model: SideOutputModel,
+        supervision: str = "multi-scale",
+        iou_weight: float = 0.0,
+        resized: str = "maps",
+    ) -> None:
+        self.model, self.supervision, self.resized = model, supervision, resized
+        self.term = "bce_iou" if iou_weight else "bce"
+        self.loss: Callable[[Tensor, Tensor], Tensor] = BCEIoULoss(1.0, iou_weight) if iou_weight else BCELoss()
 
     def inputs(self, image: Tensor, mask: Tensor) -> Tensor:
         """The images, normalised as the model wants them."""
         return self.model.normalization(image)
 
     def losses(self, model: nn.Module, inputs: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Binary cross entropy of the maps, that of the finest named apart."""
-        logits = model(inputs).logits
+        """The loss of the finest map, and that of the others together."""
+        maps = model(inputs).logits
         if self.supervision == "single-scale":
-            logits = logits[:1]
-        losses = deep_supervision_loss(logits, mask, reduction="none")
-        terms = {"bce_finest": losses[0]}
-        return terms if len(logits) == 1 else {**terms, "bce_others": losses[1:].sum()}
+            maps = maps[:1]
+        if self.resized == "maps":
+            losses = deep_supervision_loss(maps, mask, self.loss, reduction="none")
+        else:
+            losses = torch.stack([self._loss_at_its_size(logits, mask) for logits in maps])
+        terms = {f"{self.term}_finest": losses[0]}
+        return terms if len(maps) == 1 else {**terms, f"{self.term}_others": losses[1:].sum()}
+
+    def _loss_at_its_size(self, logits: Tensor, mask: Tensor) -> Tensor:
+        return self.loss(logits, interpolate(mask, logits.shape[-2:], mode="area"))
 
 
 def train_progressive(run: Run) -> Trained:
@@ -109,7 +134,8 @@ def train_progressive(run: Run) -> Trained:
         poly(settings.steps, settings.warm_up),
         settings.patience,
     )
-    return run.train(ProgressiveTask(model, settings.supervision), plan)
+    task = ProgressiveTask(model, settings.supervision, settings.iou_weight, settings.resized)
+    return run.train(task, plan)
 
 
 def _optimizer(model: nn.Module, settings: ProgressiveSettings) -> Optimizer:

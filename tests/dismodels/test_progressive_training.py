@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from dismodels import create_model
@@ -60,6 +61,27 @@ def test_supervision_chooses_the_maps(supervision: str, terms: int) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in coarsest)
 
 
+@pytest.mark.parametrize("resized", ["maps", "masks"])
+def test_losses_are_those_of_the_chosen_sizes(resized: str) -> None:
+    model = create_model("progressive", backbone="tiny", widths=(32, 32)).eval()
+    image, mask = torch.randn(2, 3, 64, 64), torch.rand(2, 1, 64, 64).round()
+    with torch.no_grad():
+        losses = ProgressiveTask(model, iou_weight=0.5, resized=resized).losses(model, image, mask)  # type: ignore[arg-type]
+        expected = []
+        for logits in model(image).logits:
+            truth = mask
+            if resized == "maps":
+                logits = F.interpolate(logits, mask.shape[-2:], mode="bilinear")
+            else:
+                truth = F.avg_pool2d(mask, mask.shape[-1] // logits.shape[-1])
+            p = logits.sigmoid()
+            shared = (p * truth).sum((1, 2, 3))
+            iou = ((shared + 1) / (p.sum((1, 2, 3)) + truth.sum((1, 2, 3)) - shared + 1)).mean()
+            expected.append(F.binary_cross_entropy_with_logits(logits, truth) + 0.5 * (1 - iou))
+    assert losses["bce_iou_finest"].item() == pytest.approx(expected[0].item(), rel=1e-5)
+    assert losses["bce_iou_others"].item() == pytest.approx(sum(expected[1:]).item(), rel=1e-5)
+
+
 @pytest.mark.parametrize("decoder", ["A", "single"])
 def test_a_run_learns_with_a_learning_rate_that_moves(tmp_path: Path, decoder: str) -> None:
     main([*TINY, "--decoder", decoder, "--output", str(tmp_path)])
@@ -73,6 +95,8 @@ def test_mistakes_are_named() -> None:
         ProgressiveSettings(warm_up=-1).check()
     with pytest.raises(ValueError, match="--weight-decay must be at least 0, got -1"):
         ProgressiveSettings(weight_decay=-1).check()
+    with pytest.raises(ValueError, match="--iou-weight must be at least 0, got -1"):
+        ProgressiveSettings(iou_weight=-1).check()
     with pytest.raises(ValueError, match=r"--backbone-weights nowhere\.pth: no such file"):
         ProgressiveSettings(backbone_weights=Path("nowhere.pth")).check()
 
