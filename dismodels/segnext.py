@@ -120,6 +120,7 @@ class SegNeXt(SideOutputModel):
         super().__init__(in_channels)
         if num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, got {num_classes}")
+        self.num_classes = num_classes
         self.backbone = backbone(in_channels=in_channels, drop_path=drop_path)
         self.head = HamburgerHead(sum(self.backbone.channels[1:]), width, rank, num_classes, bases)
 

@@ -23,7 +23,13 @@ class SideOutputs(NamedTuple):
 
 
 class SideOutputModel(Model):
-    """A network whose forward gives :class:`SideOutputs`; its finest logits are the answer."""
+    """A network whose forward gives :class:`SideOutputs`; its finest logits are the answer.
+
+    Attributes:
+        num_classes: channels of its logits; with one, the foreground, the answer is a mask.
+    """
+
+    num_classes: int = 1
 
     def predict(self, image: Tensor) -> Tensor:
         """Probability of the foreground at the image's own size.
@@ -33,6 +39,11 @@ class SideOutputModel(Model):
 
         Returns:
             (B, 1, H, W) in [0, 1]: the finest logits, resized bilinearly (``align_corners=False``), through a sigmoid.
+
+        Numerics:
+            The same batch gives the same bits on a CPU. Between an image alone and within a batch about 1e-5 may lie:
+            libraries choose their algorithms, and share out their sums, by the batch's size.
+            :class:`dismodels.predictor.Predictor` gives equal masks.
         """
         outputs: SideOutputs = self(image)
         return upsample(outputs.logits[0], image.shape[-2:]).sigmoid()

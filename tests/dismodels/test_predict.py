@@ -12,7 +12,8 @@ from torch import nn
 from dismodels import create_model, save_checkpoint
 from dismodels.data.images import read_image
 from dismodels.data.transforms import resize_image
-from dismodels.predict import Predictor, find_images, main
+from dismodels.predict import find_images, main
+from dismodels.predictor import Predictor
 from dismodels.side_outputs import SideOutputModel
 
 RNG = np.random.default_rng(0)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dismodels import create_model, save_checkpoint
 from dismodels.backbones.mscan import MSCAN
 from dismodels.checkpoints import load_model
-from dismodels.predict import Predictor
+from dismodels.predictor import Predictor
 from dismodels.progressive import PRESETS, Progressive, ProgressiveDecoder
 from tests.dismodels.multiplications import giga_multiplications
 
