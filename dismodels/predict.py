@@ -118,9 +118,7 @@ def _predict(
         output.mkdir(parents=True, exist_ok=True)
         return _segment_all(predictor, paths, output, batch_size, rgba)
     except torch.OutOfMemoryError:
-        return [
-            f"the GPU has too little memory for {batch_size} images at once; lower --batch-size, or --size"
-        ]
+        return [f"the GPU has too little memory for {batch_size} images at once; lower --batch-size or --size"]
     except (OSError, ValueError) as error:
         return [str(error)]
 

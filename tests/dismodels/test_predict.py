@@ -1,6 +1,7 @@
 """Photographs become masks of their own size, and mistakes are told before anything is computed."""
 
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from torch import nn
 
 from dismodels import create_model, save_checkpoint
+from dismodels.checkpoints import load_model
 from dismodels.data.images import read_image
 from dismodels.data.transforms import resize_image
 from dismodels.predict import find_images, main
@@ -56,6 +58,10 @@ def command(*arguments):
     return 0
 
 
+def masks_in(folder):
+    return {path.stem: np.asarray(Image.open(path)) for path in sorted(folder.iterdir())}
+
+
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
@@ -86,6 +92,33 @@ def test_the_size_is_the_callers_then_the_models_then_1024():
     model.input_size = 320
     assert Predictor(model).size == 320
     assert Predictor(model, size=64).size == 64
+    assert Predictor(model, size="native").size == "native"
+
+
+@pytest.mark.parametrize("size", [0, -1, "natve"])
+def test_a_size_that_is_none_is_refused(size):
+    with pytest.raises(ValueError, match=f"size must be at least 1 or 'native', got {size!r}"):
+        Predictor(RedChannel(), size)
+
+
+def test_at_its_native_size_a_photograph_is_seen_as_it_is():
+    image = RNG.integers(0, 256, (50, 31, 3), dtype=np.uint8)
+    for given in (image, image[:, ::-1]):
+        prepared = Predictor(RedChannel(), "native").prepare(given)
+        np.testing.assert_array_equal(prepared.permute(1, 2, 0), given)
+        mask = Predictor(RedChannel(), "native", stretch=False)(given)
+        # Truncation turns the rounding of the normalisation into a whole grey value.
+        assert np.abs(mask.astype(int) - given[..., 0]).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (5, 3), (31, 40)])
+@pytest.mark.parametrize("network", ["isnet", "u2net_small", "segnext", "progressive"])
+def test_the_smallest_photographs_have_masks_of_their_size(networks, network, size):
+    image = RNG.integers(0, 256, (*size, 3), dtype=np.uint8)
+    mask = Predictor(networks(network), "native")(image)
+    assert mask.shape == size
+    # Below 9 pixels a network's map at an eighth of the size is one number, and so is the mask.
+    assert max(size) < 9 or np.unique(mask).size > 2
 
 
 def test_a_model_of_other_inputs_is_refused():
@@ -98,13 +131,56 @@ def test_a_model_without_masks_is_refused():
         Predictor(create_model("mscan_tiny"))
 
 
-def test_a_batch_gives_the_masks_of_its_images(weights):
-    predictor = Predictor(create_model("isnet", width=0.0625), size=64)
-    images = [RNG.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in ((20, 30), (64, 64), (7, 90))]
-    resized = torch.stack([resize_image(image, 64) for image in images])
-    for mask, image in zip(predictor.masks(resized, [image.shape[:2] for image in images]), images, strict=True):
-        assert mask.shape == image.shape[:2]
-        assert np.abs(mask.astype(int) - predictor(image)).max() <= 1
+def test_a_model_of_several_classes_is_refused():
+    with pytest.raises(ValueError, match="segnext_tiny has num_classes=5, a mask needs 1"):
+        Predictor(create_model("segnext_tiny", num_classes=5))
+
+
+@pytest.mark.parametrize("network", ["isnet", "segnext", "progressive"])
+def test_an_image_has_one_mask_alone_again_and_anywhere_in_a_batch(networks, network):
+    predictor = Predictor(networks(network), size=96)
+    images = [RNG.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in ((20, 30), (96, 96), (70, 190))]
+    alone = [predictor(image) for image in images]
+    for order in ([0, 1, 2], [2, 1], [1, 1, 2, 0, 1]):
+        batch = [images[place] for place in order]
+        masks = predictor.masks(torch.stack(list(map(predictor.prepare, batch))), [image.shape[:2] for image in batch])
+        for mask, place in zip(masks, order, strict=True):
+            np.testing.assert_array_equal(mask, alone[place])
+    np.testing.assert_array_equal(predictor(images[0]), alone[0])
+
+
+def test_predicting_leaves_the_random_numbers_alone(networks):
+    before = torch.get_rng_state()
+    Predictor(networks("progressive"), size=64)(np.zeros((9, 9, 3), np.uint8))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_random_bases_give_another_mask_unless_seeded():
+    torch.manual_seed(0)
+    predictor = Predictor(create_model("progressive", backbone="tiny", bases="random"), size=64)
+    images = [RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(2)]
+    batch = torch.stack(list(map(predictor.prepare, images))), [(64, 64)] * 2
+
+    def seeded():
+        torch.manual_seed(1)
+        return predictor.masks(*batch)
+
+    np.testing.assert_array_equal(seeded(), seeded())
+    assert (predictor(images[0]) != predictor(images[0])).any()
+    assert (seeded()[0] != predictor.masks(*batch)[0]).any()
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """The tiny network of a name, always with the same weights."""
+    options = {"isnet": {"width": 0.25}, "segnext": {}, "progressive": {"backbone": "tiny"}, "u2net_small": {}}
+
+    @cache
+    def network(name):
+        torch.manual_seed(0)
+        return create_model("segnext_tiny" if name == "segnext" else name, **options[name])
+
+    return network
 
 
 def learnt_isnet():
@@ -170,7 +246,7 @@ def test_every_mistake_is_told_at_once(tmp_path, weights, capsys):
             ("same.jpg", "same.png", "both become"),
             ("mine.png", "would replace an image"),
             ("'isnat'", "isnet, ", "u2net"),
-            ("--size", "got 0"),
+            ("--size", "trained or native", "got 0"),
         ),
         strict=True,
     ):
@@ -197,6 +273,36 @@ def test_the_command_line_writes_a_mask_an_image(tmp_path, weights, capsys, batc
         mask = np.asarray(Image.open(out / f"{name}.png"))
         assert mask.shape == size
         assert (mask.min(), mask.max()) == (0, 255)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_photographs_of_unequal_sizes_are_segmented_at_their_own(tmp_path, weights, batch_size):
+    sizes = [(40, 60), (40, 60), (33, 21), (40, 60), (1, 1)]
+    paths = [photograph(tmp_path / "in" / f"{number}.png", size) for number, size in enumerate(sizes)]
+    arguments = ("isnet", "--weights", weights, tmp_path / "in", "--output", tmp_path / "out", "--size", "native")
+    assert command(*arguments, "--device", "cpu", "--batch-size", batch_size) == 0
+    predictor = Predictor(load_model("isnet", weights), "native")
+    masks = masks_in(tmp_path / "out")
+    assert list(masks) == [path.stem for path in paths]
+    for path in paths:
+        np.testing.assert_array_equal(masks[path.stem], predictor(read_image(path)))
+
+
+def test_neighbours_of_one_size_are_a_batch(tmp_path, weights, monkeypatch):
+    for number, size in enumerate([(40, 60), (40, 60), (33, 21), (40, 60)]):
+        photograph(tmp_path / "in" / f"{number}.png", size)
+    shapes, masks = [], Predictor.masks
+
+    def noted(self, prepared, sizes):
+        shapes.append(tuple(prepared.shape))
+        return masks(self, prepared, sizes)
+
+    monkeypatch.setattr(Predictor, "masks", noted)
+    arguments = ("isnet", "--weights", weights, tmp_path / "in", "--output", tmp_path / "out", "--batch-size", 4)
+    assert command(*arguments, "--size", "native") == 0
+    assert shapes == [(2, 3, 40, 60), (1, 3, 33, 21), (1, 3, 40, 60)]
+    assert command(*arguments, "--size", 64) == 0
+    assert shapes[3:] == [(4, 3, 64, 64)]
 
 
 def test_cutouts_keep_the_colours(tmp_path, weights):
@@ -230,6 +336,8 @@ def test_unreadable_images_are_told_at_the_end_and_the_others_kept(tmp_path, wei
     [
         (("--weights", "nowhere.safetensors"), "nowhere.safetensors"),
         (("--device", "abacus"), "--device abacus"),
+        (("--size", "natve"), "--size must be at least 1, trained or native, got natve"),
+        (("--batch-size", "0"), "--batch-size must be at least 1, got 0"),
         (("--output", "occupied"), "occupied"),
     ],
 )
