@@ -95,9 +95,8 @@ def _predict(
         images: files, folders and quoted patterns such as 'photos/**/*.jpg'
         weights: checkpoint of a training run, or an official .pth file
         output: folder of the masks, made if it is missing
-        size: side in pixels of the square that the model sees; trained takes the one it was trained at, or else 1024;
-            native has it see every photograph at its own size, in one pass
-        batch_size: images that the model sees at once on a GPU, at their own sizes where those are equal
+        size: of the square that the model sees, in pixels; trained: as in training, or 1024; native: nothing is resized
+        batch_size: images that a GPU sees at once; with native sizes, neighbours of one size
         rgba: write the photographs cut out, with the mask as alpha, instead of the masks
         device: where the model runs: cpu, cuda, cuda:1, mps; auto takes a GPU if there is one
         stretch: stretch every mask to the whole range from 0 to 255
