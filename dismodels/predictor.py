@@ -89,7 +89,7 @@ class Predictor:
             B masks, (H, W) uint8.
         """
         # Batches do not pay on a CPU, and an image's last bits would depend on how many are beside it.
-        parts = prepared.split(1) if self._device.type == "cpu" else [prepared]
+        parts = torch.split(prepared, 1) if self._device.type == "cpu" else [prepared]
         maps = [probability for part in parts for probability in self._probabilities(part.to(self._device))]
         return [self._mask(probability, size) for probability, size in zip(maps, sizes, strict=True)]
 
