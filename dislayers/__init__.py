@@ -4,6 +4,7 @@ from dislayers.click_maps import click_maps
 from dislayers.connected_components import component_sizes, connected_components
 from dislayers.contours import approximate_polygon, approximate_polygons, contours
 from dislayers.conv_norm_act import ConvNormAct, batch_norm_relu
+from dislayers.depthwise_gelu import DepthwiseGELU, depthwise_gelu
 from dislayers.distance_transform import distance_transform
 from dislayers.fold_batch_norm import fold_batch_norm
 from dislayers.hamburger import Hamburger
@@ -24,6 +25,7 @@ from dislayers.upsample_concat import upsample_concat
 __all__ = [
     "RSU",
     "ConvNormAct",
+    "DepthwiseGELU",
     "DilatedRSU",
     "Hamburger",
     "MultiScaleConvAttention",
@@ -37,6 +39,7 @@ __all__ = [
     "component_sizes",
     "connected_components",
     "contours",
+    "depthwise_gelu",
     "dilate",
     "distance_transform",
     "erode",
