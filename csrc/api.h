@@ -9,6 +9,7 @@
 #include "distance_transform.h"
 #include "contours.h"
 #include "deep_supervision.h"
+#include "depthwise_gelu.h"
 #include "human_correction_effort.h"
 #include "morphology.h"
 #include "multiscale_conv_attention.h"
@@ -55,6 +56,9 @@ void deep_supervision_backward_cpu(const DeepSupervision& task, int64_t threads,
 
 void multiscale_depthwise_cpu(const MultiscaleDepthwise& task, int64_t threads, int instruction_set);
 void multiscale_depthwise_backward_cpu(const MultiscaleDepthwise& task, int64_t threads, int instruction_set);
+
+void depthwise_gelu_cpu(const DepthwiseGelu& task, int64_t threads, int instruction_set);
+void depthwise_gelu_backward_cpu(const DepthwiseGelu& task, int64_t threads, int instruction_set);
 
 // With d_residual where residual and d_pooled are there, and without where not; normalize_relu_cpu takes the statistics.
 void batch_norm_relu_cpu(const BatchNormRelu& task, int64_t threads, int instruction_set);

@@ -279,6 +279,18 @@ UpsampleConcat upsample_concat(const Map& low, MapSize size, const Map& full, Ma
             full_channels - channels, height, width, full_height, full_width, channels_last};
 }
 
+DepthwiseGelu depthwise_gelu(const Map& x, uintptr_t weight, uintptr_t bias, const Map& out, MapSize size) {
+    const auto [batch, channels, height, width] = size;
+    expect(batch > 0 && channels > 0, "size must have at least one sample and one channel");
+    expect(batch <= most_pixels && channels <= most_pixels / batch, "size must have at most 2^40 pixels");
+    checked({batch * channels, height, width});
+    DepthwiseGelu task = {};
+    task.x = feature_map(x, true), task.out = feature_map(out, true);
+    task.weight = required<const float>(weight), task.bias = required<const float>(bias);
+    task.batch = batch, task.channels = channels, task.height = height, task.width = width;
+    return task;
+}
+
 #if defined(DISLAYERS_CUDA)
 GpuMap gpu_map(const Map& map) {
     const auto [batch, channel, row, column] = map.second;
@@ -637,6 +649,24 @@ PYBIND11_MODULE(_C, module) {
             run(upsample_concat_backward_cpu, task, threads, instruction_set);
         },
         "gradient"_a, "gradient_size"_a, "out"_a, "size"_a, "channels_last"_a, "threads"_a, "instruction_set"_a);
+    module.def(
+        "depthwise_gelu_cpu",
+        [](const Map& x, uintptr_t weight, uintptr_t bias, const Map& out, MapSize size, int64_t threads,
+           int instruction_set) {
+            run(depthwise_gelu_cpu, depthwise_gelu(x, weight, bias, out, size), threads, instruction_set);
+        },
+        "x"_a, "weight"_a, "bias"_a, "out"_a, "size"_a, "threads"_a, "instruction_set"_a);
+    module.def(
+        "depthwise_gelu_backward_cpu",
+        [](const Map& gradient, const Map& x, uintptr_t weight, uintptr_t bias, const Map& d_x, uintptr_t d_weight,
+           uintptr_t d_bias, MapSize size, int64_t threads, int instruction_set) {
+            auto task = depthwise_gelu(x, weight, bias, d_x, size);
+            task.gradient = feature_map(gradient, true);
+            task.weight_gradient = required<float>(d_weight), task.bias_gradient = required<float>(d_bias);
+            run(depthwise_gelu_backward_cpu, task, threads, instruction_set);
+        },
+        "gradient"_a, "x"_a, "weight"_a, "bias"_a, "d_x"_a, "d_weight"_a, "d_bias"_a, "size"_a, "threads"_a,
+        "instruction_set"_a);
 #if defined(DISLAYERS_CUDA)
     module.attr("dilate_cuda_iterations") = dilate_cuda_iterations;
     module.def(

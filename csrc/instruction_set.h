@@ -3,6 +3,8 @@
 // the linker would keep one copy of them for all, perhaps the AVX-512 one.
 #pragma once
 
+#include <cstdint>
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #define EVERY_INSTRUCTION_SET(DO, ...) DO(baseline, __VA_ARGS__) DO(avx2, __VA_ARGS__) DO(avx512, __VA_ARGS__)
 #else
@@ -27,6 +29,9 @@
 namespace dislayers {
 
 enum class InstructionSet : int { EVERY_INSTRUCTION_SET(DISLAYERS_VARIANT_NAME, ) };
+
+// Floats of a vector of the instruction sets, in their order.
+constexpr int64_t lanes_of_sets[] = {4, 8, 16};
 
 // The best that this processor and its operating system have.
 inline InstructionSet best_instruction_set() {

@@ -52,9 +52,6 @@ constexpr int64_t most_strips = 16, longest_kernel = 127;
 // Rows that a step computes, and outputs that are computed at once, in registers.
 constexpr int64_t rows_of_a_step = 8, block_of_outputs = 8;
 
-// Floats of a vector of the instruction sets, in their order.
-constexpr int64_t lanes_of_sets[] = {4, 8, 16};
-
 namespace {
 
 constexpr int64_t parameters_of_a_channel(const MultiscaleDepthwise& task) {

@@ -40,7 +40,7 @@ float at_least(float x, float limit) { return x < limit ? limit : x; }
 float at_most(float x, float limit) { return x > limit ? limit : x; }
 
 // e^x; from 88.37 on it stays at e^88.37 and below -87.3 at the smallest normal number.
-float exponential(float x) {
+[[maybe_unused]] float exponential(float x) {
     x = at_most(at_least(x, -87.3f), 88.37f);
     const float shifted = x * 1.44269504f + 12582912.0f;  // adding 1.5 * 2^23 rounds to an integer
     const float n = shifted - 12582912.0f;

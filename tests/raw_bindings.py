@@ -271,6 +271,24 @@ def multiscale_depthwise_backward(m: Memory) -> Arguments:
     return {**called, "gradient": _map(m, called["size"]), "parameter_gradients": m.room(4 * parameters)}
 
 
+def depthwise_gelu(m: Memory) -> Arguments:
+    channels = m.random.choice([1, 3, 16, 17])
+    size = (m.size[0], channels, *m.size[1:])
+    return {
+        "x": _map(m, size, last=True), "weight": m.noise(9 * channels), "bias": m.noise(channels),
+        "out": _map(m, size, True, True), "size": size, **m.workers(),
+    }  # fmt: skip
+
+
+def depthwise_gelu_backward(m: Memory) -> Arguments:
+    called = depthwise_gelu(m)
+    size, d_x = called["size"], called.pop("out")
+    return {
+        **called, "d_x": d_x, "gradient": _map(m, size, last=True),
+        "d_weight": m.room(36 * size[1]), "d_bias": m.room(4 * size[1]),
+    }  # fmt: skip
+
+
 def _normalization(m: Memory) -> tuple[Arguments, Callable[..., tuple[int, tuple[int, ...]]]]:
     """Arguments, and what makes other maps in the layout of x."""
     channels, last = m.random.choice([1, 3, 16, 17]), m.coin()
@@ -339,6 +357,7 @@ BINDINGS = (
     *(deep_supervision, deep_supervision_backward, click_maps, patch_threshold),
     *(multiscale_depthwise, multiscale_depthwise_backward),
     *(batch_norm_relu, normalize_relu, batch_norm_relu_backward),
+    *(depthwise_gelu, depthwise_gelu_backward),
     *(upsample_concat, upsample_concat_backward),
 )
 
@@ -357,6 +376,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
         (
             *("multiscale_depthwise size", "multiscale_depthwise_backward size", "batch_norm_relu size"),
             *("normalize_relu size", "batch_norm_relu_backward size"),
+            *("depthwise_gelu size", "depthwise_gelu_backward size"),
         ),
         (None, 1, (1, 1, 1), (0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, -1), (MOST,) * 4, (2**21,) * 4),
     ),

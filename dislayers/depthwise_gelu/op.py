@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from dislayers._runtime import check
+from dislayers._runtime.backend import Implementation
 from dislayers._runtime.launch import in_triton
 from dislayers._runtime.library import left_to_compiler, register
-from dislayers.depthwise_gelu import reference
+from dislayers._runtime.native import missing_kernel
+from dislayers.depthwise_gelu import native, reference
 from dislayers.depthwise_gelu.reference import Gradients
 
 _NAME = "dislayers::depthwise_gelu"
@@ -38,13 +40,19 @@ _differentiate = register(
     f"{_NAME}_backward(Tensor gradient, {_ARGUMENTS}) -> (Tensor d_x, Tensor d_weight, Tensor d_bias)",
     reference.backward,
     _fake_backward,
-    kernels=[in_triton("dislayers.depthwise_gelu.kernel.launch_backward")],
+    kernels=[
+        in_triton("dislayers.depthwise_gelu.kernel.launch_backward"),
+        Implementation("native", native.backward, missing_kernel("depthwise_gelu_backward")),
+    ],
 )
 _compute = register(
     f"{_NAME}({_ARGUMENTS}) -> Tensor",
     reference.depthwise_gelu,
     _fake_forward,
-    kernels=[in_triton("dislayers.depthwise_gelu.kernel.launch_forward")],
+    kernels=[
+        in_triton("dislayers.depthwise_gelu.kernel.launch_forward"),
+        Implementation("native", native.forward, missing_kernel("depthwise_gelu")),
+    ],
     backward=_backward,
     setup_context=_save,
 )

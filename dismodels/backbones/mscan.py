@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dislayers import MultiScaleConvAttention, Pointwise
+from dislayers import DepthwiseGELU, MultiScaleConvAttention, Pointwise
 from dismodels.model import Model
 from dismodels.normalization import IMAGENET, Normalization
 
@@ -29,7 +29,7 @@ _BLOCK_PARTS = {
     "attn.spatial_gating_unit.conv3.": "attention.body.gate.pointwise.",
     "mlp.fc1": "mlp.body.0",
     "mlp.dwconv.dwconv": "mlp.body.1",
-    "mlp.fc2": "mlp.body.3",
+    "mlp.fc2": "mlp.body.2",
 }
 _STRIPS = {"1": "rows", "2": "columns"}
 
@@ -197,8 +197,7 @@ def _embed(in_channels: int, channels: int) -> nn.Sequential:
 def _mlp(channels: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(
         Pointwise(channels, hidden),
-        nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden),
-        nn.GELU(),
+        DepthwiseGELU(hidden),
         Pointwise(hidden, channels),
     )
 
