@@ -9,6 +9,7 @@ from dislayers.distance_transform import distance_transform
 from dislayers.fold_batch_norm import fold_batch_norm
 from dislayers.hamburger import Hamburger
 from dislayers.joint_histogram import joint_histogram
+from dislayers.mix_ffn import MixFFN
 from dislayers.moments import moments
 from dislayers.morphology import dilate, erode
 from dislayers.multiscale_conv_attention import MultiScaleConvAttention, multiscale_depthwise
@@ -28,6 +29,7 @@ __all__ = [
     "DepthwiseGELU",
     "DilatedRSU",
     "Hamburger",
+    "MixFFN",
     "MultiScaleConvAttention",
     "PatchLocalAttention",
     "PatchThreshold",

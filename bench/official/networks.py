@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dislayers import RSU, ConvNormAct, DepthwiseGELU, DilatedRSU, MultiScaleConvAttention, Pointwise
+from dislayers import RSU, ConvNormAct, DilatedRSU, MixFFN, MultiScaleConvAttention, Pointwise
 from dismodels.u2net import NestedU
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -74,8 +74,9 @@ def _gated(self: MultiScaleConvAttention, x: Tensor) -> Tensor:
     return self.pointwise(a) * x
 
 
-def _activated(self: DepthwiseGELU, x: Tensor) -> Tensor:
-    return F.gelu(nn.Conv2d.forward(self, x))
+def _feed_forward(self: MixFFN, x: Tensor) -> Tensor:
+    out: Tensor = self.project(F.gelu(nn.Conv2d.forward(self.mix, self.expand(x))))
+    return out
 
 
 def _pooled(x: Tensor) -> Tensor:
@@ -93,5 +94,5 @@ _COMPOSED: dict[type[nn.Module], dict[str, Callable[..., Any]]] = {
     NestedU: {"features": _features},
     MultiScaleConvAttention: {"forward": _gated},
     Pointwise: {"forward": nn.Conv2d.forward},
-    DepthwiseGELU: {"forward": _activated},
+    MixFFN: {"forward": _feed_forward},
 }

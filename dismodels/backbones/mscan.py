@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dislayers import DepthwiseGELU, MultiScaleConvAttention, Pointwise
+from dislayers import MixFFN, MultiScaleConvAttention, Pointwise
 from dismodels.model import Model
 from dismodels.normalization import IMAGENET, Normalization
 
@@ -27,9 +27,9 @@ _BLOCK_PARTS = {
     "attn.proj_2": "attention.body.project_out",
     "attn.spatial_gating_unit.conv0.": "attention.body.gate.depthwise.",
     "attn.spatial_gating_unit.conv3.": "attention.body.gate.pointwise.",
-    "mlp.fc1": "mlp.body.0",
-    "mlp.dwconv.dwconv": "mlp.body.1",
-    "mlp.fc2": "mlp.body.2",
+    "mlp.fc1": "mlp.body.expand",
+    "mlp.dwconv.dwconv": "mlp.body.mix",
+    "mlp.fc2": "mlp.body.project",
 }
 _STRIPS = {"1": "rows", "2": "columns"}
 
@@ -133,7 +133,7 @@ class _Block(nn.Module):
     def __init__(self, channels: int, mlp_ratio: int, drop_path: float) -> None:
         super().__init__()
         self.attention = _Branch(_Attention(channels), channels, drop_path)
-        self.mlp = _Branch(_mlp(channels, mlp_ratio * channels), channels, drop_path)
+        self.mlp = _Branch(MixFFN(channels, mlp_ratio * channels), channels, drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.mlp(self.attention(x))
@@ -192,14 +192,6 @@ def _stem(in_channels: int, channels: int) -> nn.Sequential:
 
 def _embed(in_channels: int, channels: int) -> nn.Sequential:
     return nn.Sequential(*_halving(in_channels, channels))
-
-
-def _mlp(channels: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(
-        Pointwise(channels, hidden),
-        DepthwiseGELU(hidden),
-        Pointwise(hidden, channels),
-    )
 
 
 def initialize_he(model: nn.Module) -> None:

@@ -198,7 +198,7 @@ def test_branches_are_left_out_more_often_from_block_to_block_and_never_in_evalu
 def test_initialisation() -> None:
     block = create_model("mscan_tiny").stages[0].blocks[0]
     assert block.mlp.scale.unique().tolist() == pytest.approx([0.01])
-    assert block.mlp.body[1].weight.std().item() == pytest.approx((2 / 9) ** 0.5, rel=0.1)
+    assert block.mlp.body.mix.weight.std().item() == pytest.approx((2 / 9) ** 0.5, rel=0.1)
     assert block.mlp.body[0].weight.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.1)
     assert not block.mlp.body[0].bias.any()
 
