@@ -34,7 +34,8 @@ def backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> Gradi
 
 def gelu_derivative(a: Tensor) -> Tensor:
     """``Phi(a) + a phi(a)``, with the normal distribution and its density."""
-    return torch.special.ndtr(a) + a * torch.exp(-0.5 * a * a) / math.sqrt(2 * math.pi)
+    density = torch.exp(-0.5 * a * a) / math.sqrt(2 * math.pi)
+    return a * density + torch.special.ndtr(a)
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
