@@ -15,12 +15,12 @@ VARIANTS(differentiate_hidden, const DepthwiseGelu& task, const HiddenBand& band
 
 namespace {
 
-// Most rows of a band, and about how many numbers a row of it has. Long rows are read as memory holds them; backward, three
-// rows of a gradient must stay in a core's cache, and the rows around a band are computed twice.
+// Most rows of a band, and about how many numbers a row of it has: three rows of each map stay in a core's cache. Backward,
+// the rows around a band are computed twice.
 struct Cut {
     int64_t rows, numbers_of_a_row;
 };
-constexpr Cut forward = {16, 1 << 16}, backward = {32, 1 << 14};
+constexpr Cut forward = {16, 1 << 15}, backward = {32, 1 << 13};
 
 // Numbers of a map below which a second thread costs more than it brings (about 0.05 ms).
 constexpr int64_t numbers_for_a_thread = 1 << 15;

@@ -34,8 +34,8 @@ def backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> Gradi
 
 def gelu_derivative(a: Tensor) -> Tensor:
     """``Phi(a) + a phi(a)``, with the normal distribution and its density."""
-    density = torch.exp(-0.5 * a * a) / math.sqrt(2 * math.pi)
-    return a * density + torch.special.ndtr(a)
+    slope: Tensor = torch.special.ndtr(a) + a * torch.exp(-0.5 * a * a) / math.sqrt(2 * math.pi)
+    return slope
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
