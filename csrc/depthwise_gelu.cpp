@@ -49,7 +49,7 @@ void run(const DepthwiseGelu& task, const std::vector<HiddenBand>& bands, Kernel
     const int64_t numbers = task.batch * task.channels * task.height * task.width;
     const int64_t workers = std::min({threads, count, numbers / numbers_for_a_thread + 1});
     const int64_t vectors = vectors_of(bands.front().channels, lanes);
-    const Workspace<float> rooms(workers, lanes * room_of_band(vectors, task.width));
+    const Workspace<float> rooms(workers, lanes * room_of_band(vectors, task.width, task.gradient.data ? 2 : 1));
     for_each_task(count, workers, [&](int64_t worker, const auto& next) {
         for (int64_t i = next(); i >= 0; i = next()) kernel(task, bands[static_cast<size_t>(i)], rooms.of(worker));
     });

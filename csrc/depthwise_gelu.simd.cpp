@@ -61,7 +61,6 @@ struct LastRows {
 
     size_t bytes_of_row() const { return static_cast<size_t>(columns * pitch) * sizeof(Lanes); }
     Lanes* at(int64_t y, int64_t x) const { return data + ((y + 3) % 3 * columns + x + 1) * pitch; }
-    void clear() const { memset(data, 0, 3 * bytes_of_row()); }
     void clear_row(int64_t y) const { memset(at(y, -1), 0, bytes_of_row()); }
     Patch around(int64_t y, int64_t x, int64_t v) const {
         return {{at(y - 1, x - 1) + v, at(y, x - 1) + v, at(y + 1, x - 1) + v}, pitch};
@@ -93,7 +92,11 @@ class Band {
     LastRows take_rows() {
         const int64_t columns = framed_columns(task_.width);
         const LastRows rows = {take(3 * columns * pitch_), columns, pitch_};
-        rows.clear();
+        const size_t bytes_of_column = static_cast<size_t>(pitch_) * sizeof(Lanes);
+        for (int64_t y = 0; y < 3; ++y) {
+            memset(rows.at(y, -1), 0, bytes_of_column);
+            memset(rows.at(y, task_.width), 0, static_cast<size_t>(columns - 1 - task_.width) * bytes_of_column);
+        }
         return rows;
     }
 
@@ -202,8 +205,8 @@ class Backward : Band {
     void differentiate_convolution(int64_t y) const {
         for (int64_t x = 0; x < task_.width; x += block) {
             for (int64_t v = 0; v < vectors_; ++v)
-                convolve(block_ + v, of_a_.around(y, x, v), parameters_ + (v + 1) * parameters_of_hidden - 2, -1,
-                         Lanes{});
+                convolve(block_ + v, of_a_.around(y, x, v), parameters_ + v * parameters_of_hidden + taps_of_hidden - 1,
+                         -1, Lanes{});
             for (int64_t i = 0; i < columns_from(x); ++i)
                 memcpy(address(task_.out, y, x + i), block_ + i * pitch_, bytes_of_pixel());
         }
