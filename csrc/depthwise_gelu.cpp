@@ -1,5 +1,5 @@
-// The GELU of a depthwise convolution on the CPU: bands over threads. What bands give to the parameters is added in their
-// order, so that the number of threads changes nothing.
+// The GELU of a depthwise convolution on the CPU: bands over threads. What bands give to the parameters is added in
+// their order, so that the number of threads changes nothing.
 #include <algorithm>
 #include <vector>
 
@@ -15,8 +15,8 @@ VARIANTS(differentiate_hidden, const DepthwiseGelu& task, const HiddenBand& band
 
 namespace {
 
-// Most rows of a band, and about how many numbers a row of it has: three rows of each map stay in a core's cache. Backward,
-// the rows around a band are computed twice.
+// Most rows of a band, and about how many numbers a row of it has: three rows of each map stay in a core's cache.
+// Backward, the rows around a band are computed twice.
 struct Cut {
     int64_t rows, numbers_of_a_row;
 };
@@ -32,7 +32,8 @@ int64_t shared_evenly(int64_t whole, int64_t most) {
 
 std::vector<HiddenBand> bands_of(const DepthwiseGelu& task, const Cut& cut, int64_t lanes) {
     const int64_t rows = shared_evenly(task.height, cut.rows), vectors = vectors_of(task.channels, lanes);
-    const int64_t channels = lanes * shared_evenly(vectors, std::max<int64_t>(1, cut.numbers_of_a_row / task.width / lanes));
+    const int64_t most_vectors = std::max<int64_t>(1, cut.numbers_of_a_row / task.width / lanes);
+    const int64_t channels = lanes * shared_evenly(vectors, most_vectors);
     std::vector<HiddenBand> bands;
     for (int64_t sample = 0; sample < task.batch; ++sample)
         for (int64_t top = 0; top < task.height; top += rows)
