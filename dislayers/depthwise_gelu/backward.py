@@ -1,0 +1,93 @@
+"""Triton kernels of the gradient: through the GELU to the convolution and its parameters, then through it to x.
+
+What reaches the convolution is stored between the two, in the dtype of x: its eight neighbours lie in other lanes, and
+to find it three times over would take more instructions than its bytes take time.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from dislayers.depthwise_gelu.forward import normal
+from dislayers.depthwise_gelu.strips import channels_of, convolved, lanes, place_of, put_row, row_of, weights_of
+
+
+@triton.jit
+def over_tile(values, CHANNELS_LAST: tl.constexpr):
+    """The sums of a tile's channels."""
+    if CHANNELS_LAST:
+        return tl.sum(values, axis=0)[None, :]
+    else:
+        return tl.full((1, 1), tl.sum(tl.sum(values, axis=1), axis=0), tl.float32)
+
+
+@triton.jit
+def through_gelu(
+    x,
+    gradient,
+    d_a,
+    weight_ptr,
+    bias_ptr,
+    partial_ptr,
+    sizes,
+    SPANS: tl.constexpr,
+    WIDTH: tl.constexpr,
+    CHANNELS_LAST: tl.constexpr,
+):
+    """A strip of the convolution's gradient, and its share of those of nine weights and of the bias."""
+    place = place_of(sizes, SPANS, WIDTH, CHANNELS_LAST)
+    channel, exists = channels_of(place, sizes[6], WIDTH, CHANNELS_LAST)
+    weights = weights_of(weight_ptr, channel, exists)
+    bias = tl.load(bias_ptr + channel, mask=exists, other=0).to(tl.float32)
+    x_ptr, d_a_ptr = lanes(x, place, WIDTH, CHANNELS_LAST), lanes(d_a, place, WIDTH, CHANNELS_LAST)
+    gradient_ptr = lanes(gradient, place, WIDTH, CHANNELS_LAST)
+    zero = tl.zeros((SPANS, WIDTH), tl.float32)
+    sums = (zero, zero, zero, zero, zero, zero, zero, zero, zero, zero)
+    above, here = row_of(x, x_ptr, -1, place), row_of(x, x_ptr, 0, place)
+    for row in range(sizes[3]):
+        below = row_of(x, x_ptr, row + 1, place)
+        a = convolved(above, here, below, weights) + bias
+        distribution, bell = normal(a)
+        incoming = tl.load(gradient_ptr + row * gradient[3], mask=place[4] & (row < place[7]), other=0).to(tl.float32)
+        value = incoming * (distribution + 0.3989422804014327 * a * bell)
+        put_row(d_a, d_a_ptr, row, place, value)
+        sums = (
+            sums[0] + value * above[0],
+            sums[1] + value * above[1],
+            sums[2] + value * above[2],
+            sums[3] + value * here[0],
+            sums[4] + value * here[1],
+            sums[5] + value * here[2],
+            sums[6] + value * below[0],
+            sums[7] + value * below[1],
+            sums[8] + value * below[2],
+            sums[9] + value,
+        )
+        above, here = here, below
+    partial_ptr += tl.program_id(0).to(tl.int64) * 10 * sizes[6] + channel
+    for i in tl.static_range(10):
+        tl.store(partial_ptr + i * sizes[6], over_tile(sums[i], CHANNELS_LAST), mask=exists)
+
+
+@triton.jit
+def through_convolution(
+    d_a,
+    d_x,
+    weight_ptr,
+    sizes,
+    SPANS: tl.constexpr,
+    WIDTH: tl.constexpr,
+    CHANNELS_LAST: tl.constexpr,
+):
+    """A strip of the gradient of x: the convolution with each kernel turned by half a turn."""
+    place = place_of(sizes, SPANS, WIDTH, CHANNELS_LAST)
+    channel, exists = channels_of(place, sizes[6], WIDTH, CHANNELS_LAST)
+    w = weights_of(weight_ptr, channel, exists)
+    turned = (w[8], w[7], w[6], w[5], w[4], w[3], w[2], w[1], w[0])
+    d_a_ptr, d_x_ptr = lanes(d_a, place, WIDTH, CHANNELS_LAST), lanes(d_x, place, WIDTH, CHANNELS_LAST)
+    above, here = row_of(d_a, d_a_ptr, -1, place), row_of(d_a, d_a_ptr, 0, place)
+    for row in range(sizes[3]):
+        below = row_of(d_a, d_a_ptr, row + 1, place)
+        put_row(d_x, d_x_ptr, row, place, convolved(above, here, below, turned))
+        above, here = here, below

@@ -1,0 +1,136 @@
+"""Launches of the Triton kernels, and what is compiled ahead of time.
+
+Forward reads x and writes the result. Backward reads x and the gradient and writes what reaches the convolution, then
+reads that and writes the gradient of x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+import triton
+from torch import Tensor
+
+from dislayers._runtime.launch import ENDLESS, AheadOfTime, blocks_for, launch_table
+from dislayers._runtime.layout import stored_like, strides_fit
+from dislayers.depthwise_gelu import reference
+from dislayers.depthwise_gelu.backward import through_convolution, through_gelu
+from dislayers.depthwise_gelu.forward import convolve_and_activate
+
+
+class Strips(NamedTuple):
+    """Rows of a strip, at most, lanes and warps of a program."""
+
+    rows: int
+    lanes: int
+    warps: int
+
+
+# Not tuned on a GPU yet: `python -m dislayers.tune` fills it.
+STRIPS = launch_table(
+    "dislayers.depthwise_gelu",
+    "strips",
+    default=[(1 << 22, Strips(8, 256, 4)), (ENDLESS, Strips(32, 512, 8))],
+    cpu=[(ENDLESS, Strips(64, 1 << 13, 4))],
+)
+# Columns of a span or channels of it, at most.
+_WIDEST = 64
+
+
+def _constants(strips: Strips, side_by_side: int, channels_last: bool) -> dict[str, Any]:
+    width = min(_WIDEST, triton.next_power_of_2(side_by_side))
+    return {
+        "SPANS": max(1, strips.lanes // width),
+        "WIDTH": width,
+        "CHANNELS_LAST": channels_last,
+        "num_warps": strips.warps,
+    }
+
+
+def _cut(x: Tensor) -> tuple[tuple[int, int], tuple[int, ...], dict[str, Any]]:
+    """The programs along a channel and across channels, and what kernels take as sizes and as constants."""
+    batch, channels, height, width = x.shape
+    channels_last = x.stride(1) == 1 < channels
+    strips = blocks_for(STRIPS, x.device, x.numel())
+    constants = _constants(strips, channels if channels_last else width, channels_last)
+    across = width if channels_last else triton.cdiv(width, constants["WIDTH"])
+    down = triton.cdiv(height, strips.rows)
+    total = batch * down * across
+    blocks = triton.cdiv(channels, constants["WIDTH"]) if channels_last else channels
+    sizes = total, across, down, triton.cdiv(height, down), height, width, channels
+    return (triton.cdiv(total, constants["SPANS"]), blocks), sizes, constants
+
+
+def _map(tensor: Tensor) -> tuple[Any, ...]:
+    """A feature map as the kernels take it."""
+    return tensor, *tensor.stride()
+
+
+def _takes(weight: Tensor, *maps: Tensor) -> bool:
+    return (
+        weight.shape[2:] == (3, 3)
+        and maps[0].numel() > 0
+        and strides_fit(*maps)
+        and torch.float64 not in (tensor.dtype for tensor in (weight, *maps))
+    )
+
+
+def launch_forward(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """As :func:`dislayers.depthwise_gelu.reference.depthwise_gelu`, which runs for float64 and for other kernels."""
+    if not _takes(weight, x):
+        return reference.depthwise_gelu(x, weight, bias)
+    out = torch.empty_like(x)
+    programs, sizes, constants = _cut(x)
+    with torch.cuda.device_of(x):
+        convolve_and_activate[programs](
+            _map(x), _map(out), weight.contiguous(), bias.contiguous(), sizes, **constants, enable_fp_fusion=True
+        )
+    return out
+
+
+def launch_backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> reference.Gradients:
+    """As :func:`dislayers.depthwise_gelu.reference.backward`, which runs for float64 and for other kernels."""
+    if not _takes(weight, x, gradient):
+        return reference.backward(gradient, x, weight, bias)
+    d_a, d_x, kernel = torch.empty_like(x), torch.empty_like(x), weight.contiguous()
+    programs, sizes, constants = _cut(x)
+    partial = torch.empty(programs[0], 10, len(bias), dtype=torch.float32, device=x.device)
+    with torch.cuda.device_of(x):
+        through_gelu[programs](
+            *(*map(_map, (x, gradient, d_a)), kernel, bias.contiguous(), partial, sizes),
+            **constants,
+            enable_fp_fusion=True,
+        )
+        through_convolution[programs](_map(d_a), _map(d_x), kernel, sizes, **constants, enable_fp_fusion=True)
+    sums = partial.sum(0)
+    d_weight = sums[:9].mT.reshape(weight.shape)
+    return d_x, stored_like(d_weight, weight), stored_like(sums[9], bias)
+
+
+def _variant(kernel: Any, dtype: str, channels_last: bool) -> AheadOfTime:
+    """For maps of which channels or columns lie side by side."""
+    strips = STRIPS["default"][-1][1]
+    constants: dict[Any, Any] = _constants(strips, _WIDEST, channels_last)
+    signature: dict[str, str | tuple[str, ...]] = {"sizes": ("i32",) * 7}
+    warps, inner = constants.pop("num_warps"), 2 if channels_last else 4
+    for index, name in enumerate(kernel.arg_names):
+        if name in ("x", "gradient", "d_a", "d_x", "out"):
+            signature[name] = (f"*{dtype}", *("constexpr" if i == inner else "i32" for i in range(1, 5)))
+            constants[index, inner] = 1
+        elif name.endswith("_ptr"):
+            signature[name] = "*fp32"
+    taken = {name: signature[name] for name in kernel.arg_names if name in signature}
+    name = f"depthwise_gelu {kernel.__name__} {dtype} {'channels_last' if channels_last else 'contiguous'}"
+    return AheadOfTime(name, kernel, taken, constants, warps, aligned=list(taken))
+
+
+def _variants() -> Iterator[AheadOfTime]:
+    for kernel in (convolve_and_activate, through_gelu, through_convolution):
+        for dtype in ("fp32", "bf16"):
+            for channels_last in (False, True):
+                yield _variant(kernel, dtype, channels_last)
+
+
+AHEAD_OF_TIME = list(_variants())

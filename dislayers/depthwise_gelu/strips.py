@@ -1,0 +1,86 @@
+"""Strips of rows of feature maps in any layout, three rows at a time, in Triton; needs Triton.
+
+A map is a tuple of its pointer and its strides: of samples, channels, rows, columns. A lane goes down the rows of one
+column of one channel. A tile has SPANS x WIDTH lanes; a span is WIDTH columns side by side in one channel or, with
+CHANNELS_LAST, one column in WIDTH channels: what lies side by side in memory.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def place_of(sizes, SPANS: tl.constexpr, WIDTH: tl.constexpr, CHANNELS_LAST: tl.constexpr):
+    """Where the spans of a program start (sample, channel, row, column), then which lanes there are, alone, with a
+    column before them and with one behind them, and how many rows are left below the start.
+
+    The sizes are spans of all samples, spans of a strip, strips of a sample, rows of a strip, height, width, channels.
+    """
+    total, across, down, rows, height, width, channels = sizes
+    span = tl.program_id(0) * SPANS + tl.arange(0, SPANS)[:, None]
+    strip, offs = span // across, tl.arange(0, WIDTH)[None, :]
+    row, sample = strip % down * rows, strip // down
+    channel, column = tl.program_id(1), span % across
+    if CHANNELS_LAST:
+        channel = channel * WIDTH
+        there = (span < total) & (offs < channels - channel)
+        before, behind = there & (column > 0), there & (column < width - 1)
+    else:
+        column = column * WIDTH
+        there = (span < total) & (offs < width - column)
+        before, behind = there & (offs > -column), there & (offs < width - 1 - column)
+    return sample, channel, row, column, there, before, behind, height - row
+
+
+@triton.jit
+def lanes(feature_map, place, WIDTH: tl.constexpr, CHANNELS_LAST: tl.constexpr):
+    """The addresses of a tile's first row."""
+    start = place[0].to(tl.int64) * feature_map[1] + place[1].to(tl.int64) * feature_map[2]
+    start += place[2].to(tl.int64) * feature_map[3] + place[3].to(tl.int64) * feature_map[4]
+    inner = feature_map[2] if CHANNELS_LAST else feature_map[4]
+    return feature_map[0] + start + tl.arange(0, WIDTH)[None, :] * inner
+
+
+@triton.jit
+def row_of(feature_map, lanes_ptr, row, place):
+    """A row of a strip in float32: the columns before, its own, those behind; 0 beyond the image."""
+    inside = (row >= -place[2]) & (row < place[7])
+    row_ptr = lanes_ptr + row * feature_map[3]
+    before = tl.load(row_ptr - feature_map[4], mask=inside & place[5], other=0).to(tl.float32)
+    own = tl.load(row_ptr, mask=inside & place[4], other=0).to(tl.float32)
+    behind = tl.load(row_ptr + feature_map[4], mask=inside & place[6], other=0).to(tl.float32)
+    return before, own, behind
+
+
+@triton.jit
+def put_row(feature_map, lanes_ptr, row, place, values):
+    """Store a row of a strip where the image has it."""
+    values = values.to(feature_map[0].dtype.element_ty)
+    tl.store(lanes_ptr + row * feature_map[3], values, mask=place[4] & (row < place[7]))
+
+
+@triton.jit
+def channels_of(place, channels, WIDTH: tl.constexpr, CHANNELS_LAST: tl.constexpr):
+    """A tile's channels in a row, one or WIDTH, and which there are."""
+    channel = place[1] + tl.arange(0, WIDTH if CHANNELS_LAST else 1)[None, :]
+    return channel, channel < channels
+
+
+@triton.jit
+def weights_of(weight_ptr, channel, exists):
+    """The nine weights of each channel, row by row, in float32."""
+    found = ()
+    for i in tl.static_range(9):
+        weight = tl.load(weight_ptr + channel * 9 + i, mask=exists, other=0)
+        found = found + (weight.to(tl.float32),)  # type: ignore[assignment]  # noqa: RUF005
+    return found
+
+
+@triton.jit
+def convolved(above, here, below, weights):
+    """Three rows of three columns, each times its weight, added up."""
+    total = above[0] * weights[0] + above[1] * weights[1] + above[2] * weights[2]
+    total += here[0] * weights[3] + here[1] * weights[4] + here[2] * weights[5]
+    return total + below[0] * weights[6] + below[1] * weights[7] + below[2] * weights[8]
