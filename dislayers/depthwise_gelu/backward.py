@@ -10,7 +10,16 @@ import triton
 import triton.language as tl
 
 from dislayers.depthwise_gelu.forward import normal
-from dislayers.depthwise_gelu.strips import channels_of, convolved, lanes, place_of, put_row, row_of, weights_of
+from dislayers.depthwise_gelu.strips import (
+    channels_of,
+    convolved_rows,
+    first_rows,
+    lanes,
+    next_rows,
+    place_of,
+    put_rows,
+    weights_of,
+)
 
 
 @triton.jit
@@ -20,6 +29,39 @@ def over_tile(values, CHANNELS_LAST: tl.constexpr):
         return tl.sum(values, axis=0)[None, :]
     else:
         return tl.full((1, 1), tl.sum(tl.sum(values, axis=1), axis=0), tl.float32)
+
+
+@triton.jit
+def slope(a):
+    """The derivative of the GELU."""
+    distribution, bell = normal(a)
+    return distribution + 0.3989422804014327 * a * bell
+
+
+@triton.jit
+def rows_of(row_ptr, feature_map, row, place):
+    """Three rows of a strip in float32, 0 beyond the image."""
+    first = tl.load(row_ptr, mask=row < place[4], other=0)
+    second = tl.load(row_ptr + feature_map[3], mask=row + 1 < place[4], other=0)
+    third = tl.load(row_ptr + 2 * feature_map[3], mask=row + 2 < place[4], other=0)
+    return first.to(tl.float32), second.to(tl.float32), third.to(tl.float32)
+
+
+@triton.jit
+def with_products(sums, value, above, here, below):
+    """Sums of products with three rows of three columns and of the value, with those of one more row."""
+    return (
+        sums[0] + value * above[0],
+        sums[1] + value * above[1],
+        sums[2] + value * above[2],
+        sums[3] + value * here[0],
+        sums[4] + value * here[1],
+        sums[5] + value * here[2],
+        sums[6] + value * below[0],
+        sums[7] + value * below[1],
+        sums[8] + value * below[2],
+        sums[9] + value,
+    )
 
 
 @triton.jit
@@ -44,27 +86,20 @@ def through_gelu(
     gradient_ptr = lanes(gradient, place, WIDTH, CHANNELS_LAST)
     zero = tl.zeros((SPANS, WIDTH), tl.float32)
     sums = (zero, zero, zero, zero, zero, zero, zero, zero, zero, zero)
-    above, here = row_of(x, x_ptr, -1, place), row_of(x, x_ptr, 0, place)
-    for row in range(sizes[3]):
-        below = row_of(x, x_ptr, row + 1, place)
-        a = convolved(above, here, below, weights) + bias
-        distribution, bell = normal(a)
-        incoming = tl.load(gradient_ptr + row * gradient[3], mask=place[4] & (row < place[7]), other=0).to(tl.float32)
-        value = incoming * (distribution + 0.3989422804014327 * a * bell)
-        put_row(d_a, d_a_ptr, row, place, value)
-        sums = (
-            sums[0] + value * above[0],
-            sums[1] + value * above[1],
-            sums[2] + value * above[2],
-            sums[3] + value * here[0],
-            sums[4] + value * here[1],
-            sums[5] + value * here[2],
-            sums[6] + value * below[0],
-            sums[7] + value * below[1],
-            sums[8] + value * below[2],
-            sums[9] + value,
-        )
-        above, here = here, below
+    above, here = first_rows(x_ptr, x, place)
+    for row in range(0, sizes[3], 3):
+        incoming = rows_of(gradient_ptr, gradient, row, place)
+        below = next_rows(x_ptr, x, row, place)
+        a = convolved_rows(above, here, below, weights, bias)
+        values = (incoming[0] * slope(a[0]), incoming[1] * slope(a[1]), incoming[2] * slope(a[2]))
+        put_rows(d_a_ptr, d_a, row, place, values)
+        sums = with_products(sums, values[0], above, here, below[0])
+        sums = with_products(sums, values[1], here, below[0], below[1])
+        sums = with_products(sums, values[2], below[0], below[1], below[2])
+        above, here = below[1], below[2]
+        x_ptr += 3 * x[3]
+        gradient_ptr += 3 * gradient[3]
+        d_a_ptr += 3 * d_a[3]
     partial_ptr += tl.program_id(0).to(tl.int64) * 10 * sizes[6] + channel
     for i in tl.static_range(10):
         tl.store(partial_ptr + i * sizes[6], over_tile(sums[i], CHANNELS_LAST), mask=exists)
@@ -86,8 +121,10 @@ def through_convolution(
     w = weights_of(weight_ptr, channel, exists)
     turned = (w[8], w[7], w[6], w[5], w[4], w[3], w[2], w[1], w[0])
     d_a_ptr, d_x_ptr = lanes(d_a, place, WIDTH, CHANNELS_LAST), lanes(d_x, place, WIDTH, CHANNELS_LAST)
-    above, here = row_of(d_a, d_a_ptr, -1, place), row_of(d_a, d_a_ptr, 0, place)
-    for row in range(sizes[3]):
-        below = row_of(d_a, d_a_ptr, row + 1, place)
-        put_row(d_x, d_x_ptr, row, place, convolved(above, here, below, turned))
-        above, here = here, below
+    above, here = first_rows(d_a_ptr, d_a, place)
+    for row in range(0, sizes[3], 3):
+        below = next_rows(d_a_ptr, d_a, row, place)
+        put_rows(d_x_ptr, d_x, row, place, convolved_rows(above, here, below, turned, 0.0))
+        above, here = below[1], below[2]
+        d_a_ptr += 3 * d_a[3]
+        d_x_ptr += 3 * d_x[3]

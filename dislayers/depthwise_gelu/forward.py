@@ -6,7 +6,16 @@ import triton
 import triton.language as tl
 
 from dislayers._runtime.approximate import reciprocal
-from dislayers.depthwise_gelu.strips import channels_of, convolved, lanes, place_of, put_row, row_of, weights_of
+from dislayers.depthwise_gelu.strips import (
+    channels_of,
+    convolved_rows,
+    first_rows,
+    lanes,
+    next_rows,
+    place_of,
+    put_rows,
+    weights_of,
+)
 
 
 @triton.jit
@@ -28,6 +37,12 @@ def normal(a):
 
 
 @triton.jit
+def gelu(a):
+    distribution, _ = normal(a)
+    return a * distribution
+
+
+@triton.jit
 def convolve_and_activate(
     x,
     out,
@@ -44,10 +59,11 @@ def convolve_and_activate(
     weights = weights_of(weight_ptr, channel, exists)
     bias = tl.load(bias_ptr + channel, mask=exists, other=0).to(tl.float32)
     x_ptr, out_ptr = lanes(x, place, WIDTH, CHANNELS_LAST), lanes(out, place, WIDTH, CHANNELS_LAST)
-    above, here = row_of(x, x_ptr, -1, place), row_of(x, x_ptr, 0, place)
-    for row in range(sizes[3]):
-        below = row_of(x, x_ptr, row + 1, place)
-        a = convolved(above, here, below, weights) + bias
-        distribution, _ = normal(a)
-        put_row(out, out_ptr, row, place, a * distribution)
-        above, here = here, below
+    above, here = first_rows(x_ptr, x, place)
+    for row in range(0, sizes[3], 3):
+        below = next_rows(x_ptr, x, row, place)
+        a = convolved_rows(above, here, below, weights, bias)
+        put_rows(out_ptr, out, row, place, (gelu(a[0]), gelu(a[1]), gelu(a[2])))
+        above, here = below[1], below[2]
+        x_ptr += 3 * x[3]
+        out_ptr += 3 * out[3]

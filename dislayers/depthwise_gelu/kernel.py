@@ -21,7 +21,7 @@ from dislayers.depthwise_gelu.forward import convolve_and_activate
 
 
 class Strips(NamedTuple):
-    """Rows of a strip, at most, lanes and warps of a program."""
+    """Rows of a strip, about, lanes and warps of a program."""
 
     rows: int
     lanes: int
@@ -32,7 +32,7 @@ class Strips(NamedTuple):
 STRIPS = launch_table(
     "dislayers.depthwise_gelu",
     "strips",
-    default=[(1 << 22, Strips(8, 256, 4)), (ENDLESS, Strips(32, 512, 8))],
+    default=[(1 << 22, Strips(9, 256, 4)), (ENDLESS, Strips(33, 256, 4))],
     cpu=[(ENDLESS, Strips(64, 1 << 13, 4))],
 )
 # Columns of a span or channels of it, at most.
@@ -56,10 +56,11 @@ def _cut(x: Tensor) -> tuple[tuple[int, int], tuple[int, ...], dict[str, Any]]:
     strips = blocks_for(STRIPS, x.device, x.numel())
     constants = _constants(strips, channels if channels_last else width, channels_last)
     across = width if channels_last else triton.cdiv(width, constants["WIDTH"])
-    down = triton.cdiv(height, strips.rows)
+    rows = 3 * triton.cdiv(height, 3 * triton.cdiv(height, strips.rows))
+    down = triton.cdiv(height, rows)
     total = batch * down * across
     blocks = triton.cdiv(channels, constants["WIDTH"]) if channels_last else channels
-    sizes = total, across, down, triton.cdiv(height, down), height, width, channels
+    sizes = total, across, down, rows, height, width, channels
     return (triton.cdiv(total, constants["SPANS"]), blocks), sizes, constants
 
 

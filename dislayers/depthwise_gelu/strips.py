@@ -13,8 +13,8 @@ import triton.language as tl
 
 @triton.jit
 def place_of(sizes, SPANS: tl.constexpr, WIDTH: tl.constexpr, CHANNELS_LAST: tl.constexpr):
-    """Where the spans of a program start (sample, channel, row, column), then which lanes there are, alone, with a
-    column before them and with one behind them, and how many rows are left below the start.
+    """Where the spans of a program start (sample, channel, row, column), then how many rows are left of each lane, of
+    the column before it and of the one behind it: 0 beyond the image.
 
     The sizes are spans of all samples, spans of a strip, strips of a sample, rows of a strip, height, width, channels.
     """
@@ -31,7 +31,8 @@ def place_of(sizes, SPANS: tl.constexpr, WIDTH: tl.constexpr, CHANNELS_LAST: tl.
         column = column * WIDTH
         there = (span < total) & (offs < width - column)
         before, behind = there & (offs > -column), there & (offs < width - 1 - column)
-    return sample, channel, row, column, there, before, behind, height - row
+    left = height - row
+    return sample, channel, row, column, tl.where(there, left, 0), tl.where(before, left, 0), tl.where(behind, left, 0)
 
 
 @triton.jit
@@ -44,21 +45,36 @@ def lanes(feature_map, place, WIDTH: tl.constexpr, CHANNELS_LAST: tl.constexpr):
 
 
 @triton.jit
-def row_of(feature_map, lanes_ptr, row, place):
+def row_of(row_ptr, column_stride, row, place):
     """A row of a strip in float32: the columns before, its own, those behind; 0 beyond the image."""
-    inside = (row >= -place[2]) & (row < place[7])
-    row_ptr = lanes_ptr + row * feature_map[3]
-    before = tl.load(row_ptr - feature_map[4], mask=inside & place[5], other=0).to(tl.float32)
-    own = tl.load(row_ptr, mask=inside & place[4], other=0).to(tl.float32)
-    behind = tl.load(row_ptr + feature_map[4], mask=inside & place[6], other=0).to(tl.float32)
+    before = tl.load(row_ptr - column_stride, mask=row < place[5], other=0).to(tl.float32)
+    own = tl.load(row_ptr, mask=row < place[4], other=0).to(tl.float32)
+    behind = tl.load(row_ptr + column_stride, mask=row < place[6], other=0).to(tl.float32)
     return before, own, behind
 
 
 @triton.jit
-def put_row(feature_map, lanes_ptr, row, place, values):
-    """Store a row of a strip where the image has it."""
-    values = values.to(feature_map[0].dtype.element_ty)
-    tl.store(lanes_ptr + row * feature_map[3], values, mask=place[4] & (row < place[7]))
+def first_rows(strip_ptr, feature_map, place):
+    """The row above a strip, and its first."""
+    row = tl.where(place[2] > 0, 0, place[4])
+    above = row_of(strip_ptr - feature_map[3], feature_map[4], row, place)
+    return above, row_of(strip_ptr, feature_map[4], 0, place)
+
+
+@triton.jit
+def next_rows(row_ptr, feature_map, row, place):
+    """The three rows below a row, so that much is under way at a time."""
+    first = row_of(row_ptr + feature_map[3], feature_map[4], row + 1, place)
+    second = row_of(row_ptr + 2 * feature_map[3], feature_map[4], row + 2, place)
+    return first, second, row_of(row_ptr + 3 * feature_map[3], feature_map[4], row + 3, place)
+
+
+@triton.jit
+def put_rows(row_ptr, feature_map, row, place, values):
+    """Store three rows of a strip as far as the image goes."""
+    for i in tl.static_range(3):
+        value = values[i].to(feature_map[0].dtype.element_ty)
+        tl.store(row_ptr + i * feature_map[3], value, mask=row + i < place[4])
 
 
 @triton.jit
@@ -79,8 +95,18 @@ def weights_of(weight_ptr, channel, exists):
 
 
 @triton.jit
-def convolved(above, here, below, weights):
-    """Three rows of three columns, each times its weight, added up."""
-    total = above[0] * weights[0] + above[1] * weights[1] + above[2] * weights[2]
-    total += here[0] * weights[3] + here[1] * weights[4] + here[2] * weights[5]
+def convolved(above, here, below, weights, bias):
+    """The bias and three rows of three columns, each times its weight."""
+    total = bias + above[0] * weights[0] + above[1] * weights[1] + above[2] * weights[2]
+    total = total + here[0] * weights[3] + here[1] * weights[4] + here[2] * weights[5]
     return total + below[0] * weights[6] + below[1] * weights[7] + below[2] * weights[8]
+
+
+@triton.jit
+def convolved_rows(above, here, below, weights, bias):
+    """The convolution at a row and at the two below it; three rows are below the first."""
+    return (
+        convolved(above, here, below[0], weights, bias),
+        convolved(here, below[0], below[1], weights, bias),
+        convolved(below[0], below[1], below[2], weights, bias),
+    )
