@@ -11,8 +11,9 @@ import triton.language as tl
 
 from dislayers.depthwise_gelu.forward import normal
 from dislayers.depthwise_gelu.strips import (
+    begun,
     channels_of,
-    convolved_rows,
+    completed,
     first_rows,
     lanes,
     next_rows,
@@ -48,19 +49,19 @@ def rows_of(row_ptr, feature_map, row, place):
 
 
 @triton.jit
-def with_products(sums, value, above, here, below):
+def with_products(products, value, above, here, below):
     """Sums of products with three rows of three columns and of the value, with those of one more row."""
     return (
-        sums[0] + value * above[0],
-        sums[1] + value * above[1],
-        sums[2] + value * above[2],
-        sums[3] + value * here[0],
-        sums[4] + value * here[1],
-        sums[5] + value * here[2],
-        sums[6] + value * below[0],
-        sums[7] + value * below[1],
-        sums[8] + value * below[2],
-        sums[9] + value,
+        products[0] + value * above[0],
+        products[1] + value * above[1],
+        products[2] + value * above[2],
+        products[3] + value * here[0],
+        products[4] + value * here[1],
+        products[5] + value * here[2],
+        products[6] + value * below[0],
+        products[7] + value * below[1],
+        products[8] + value * below[2],
+        products[9] + value,
     )
 
 
@@ -85,24 +86,25 @@ def through_gelu(
     x_ptr, d_a_ptr = lanes(x, place, WIDTH, CHANNELS_LAST), lanes(d_a, place, WIDTH, CHANNELS_LAST)
     gradient_ptr = lanes(gradient, place, WIDTH, CHANNELS_LAST)
     zero = tl.zeros((SPANS, WIDTH), tl.float32)
-    sums = (zero, zero, zero, zero, zero, zero, zero, zero, zero, zero)
+    products = (zero, zero, zero, zero, zero, zero, zero, zero, zero, zero)
     above, here = first_rows(x_ptr, x, place)
+    sums = begun(above, here, weights, bias)
     for row in range(0, sizes[3], 3):
         incoming = rows_of(gradient_ptr, gradient, row, place)
         below = next_rows(x_ptr, x, row, place)
-        a = convolved_rows(above, here, below, weights, bias)
+        a, sums = completed(sums, below, weights, bias)
         values = (incoming[0] * slope(a[0]), incoming[1] * slope(a[1]), incoming[2] * slope(a[2]))
         put_rows(d_a_ptr, d_a, row, place, values)
-        sums = with_products(sums, values[0], above, here, below[0])
-        sums = with_products(sums, values[1], here, below[0], below[1])
-        sums = with_products(sums, values[2], below[0], below[1], below[2])
+        products = with_products(products, values[0], above, here, below[0])
+        products = with_products(products, values[1], here, below[0], below[1])
+        products = with_products(products, values[2], below[0], below[1], below[2])
         above, here = below[1], below[2]
         x_ptr += 3 * x[3]
         gradient_ptr += 3 * gradient[3]
         d_a_ptr += 3 * d_a[3]
     partial_ptr += tl.program_id(0).to(tl.int64) * 10 * sizes[6] + channel
     for i in tl.static_range(10):
-        tl.store(partial_ptr + i * sizes[6], over_tile(sums[i], CHANNELS_LAST), mask=exists)
+        tl.store(partial_ptr + i * sizes[6], over_tile(products[i], CHANNELS_LAST), mask=exists)
 
 
 @triton.jit
@@ -122,9 +124,9 @@ def through_convolution(
     turned = (w[8], w[7], w[6], w[5], w[4], w[3], w[2], w[1], w[0])
     d_a_ptr, d_x_ptr = lanes(d_a, place, WIDTH, CHANNELS_LAST), lanes(d_x, place, WIDTH, CHANNELS_LAST)
     above, here = first_rows(d_a_ptr, d_a, place)
+    sums = begun(above, here, turned, 0.0)
     for row in range(0, sizes[3], 3):
-        below = next_rows(d_a_ptr, d_a, row, place)
-        put_rows(d_x_ptr, d_x, row, place, convolved_rows(above, here, below, turned, 0.0))
-        above, here = below[1], below[2]
+        values, sums = completed(sums, next_rows(d_a_ptr, d_a, row, place), turned, 0.0)
+        put_rows(d_x_ptr, d_x, row, place, values)
         d_a_ptr += 3 * d_a[3]
         d_x_ptr += 3 * d_x[3]

@@ -7,8 +7,9 @@ import triton.language as tl
 
 from dislayers._runtime.approximate import reciprocal
 from dislayers.depthwise_gelu.strips import (
+    begun,
     channels_of,
-    convolved_rows,
+    completed,
     first_rows,
     lanes,
     next_rows,
@@ -60,10 +61,9 @@ def convolve_and_activate(
     bias = tl.load(bias_ptr + channel, mask=exists, other=0).to(tl.float32)
     x_ptr, out_ptr = lanes(x, place, WIDTH, CHANNELS_LAST), lanes(out, place, WIDTH, CHANNELS_LAST)
     above, here = first_rows(x_ptr, x, place)
+    sums = begun(above, here, weights, bias)
     for row in range(0, sizes[3], 3):
-        below = next_rows(x_ptr, x, row, place)
-        a = convolved_rows(above, here, below, weights, bias)
+        a, sums = completed(sums, next_rows(x_ptr, x, row, place), weights, bias)
         put_rows(out_ptr, out, row, place, (gelu(a[0]), gelu(a[1]), gelu(a[2])))
-        above, here = below[1], below[2]
         x_ptr += 3 * x[3]
         out_ptr += 3 * out[3]

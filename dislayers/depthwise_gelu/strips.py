@@ -95,18 +95,21 @@ def weights_of(weight_ptr, channel, exists):
 
 
 @triton.jit
-def convolved(above, here, below, weights, bias):
-    """The bias and three rows of three columns, each times its weight."""
-    total = bias + above[0] * weights[0] + above[1] * weights[1] + above[2] * weights[2]
-    total = total + here[0] * weights[3] + here[1] * weights[4] + here[2] * weights[5]
-    return total + below[0] * weights[6] + below[1] * weights[7] + below[2] * weights[8]
+def with_row(total, row, weights, i: tl.constexpr):
+    """A sum with the three columns of a row, each times its weight of row i of the kernel."""
+    return total + row[0] * weights[3 * i] + row[1] * weights[3 * i + 1] + row[2] * weights[3 * i + 2]
 
 
 @triton.jit
-def convolved_rows(above, here, below, weights, bias):
-    """The convolution at a row and at the two below it; three rows are below the first."""
-    return (
-        convolved(above, here, below[0], weights, bias),
-        convolved(here, below[0], below[1], weights, bias),
-        convolved(below[0], below[1], below[2], weights, bias),
-    )
+def begun(above, here, weights, bias):
+    """The convolution of a row as far as the rows above it and itself go, and of the next as far as this one goes."""
+    return with_row(with_row(bias, above, weights, 0), here, weights, 1), with_row(bias, here, weights, 0)
+
+
+@triton.jit
+def completed(sums, below, weights, bias):
+    """The convolution of three rows of which sums were begun, and what their third begins; below are the next three."""
+    first = with_row(sums[0], below[0], weights, 2)
+    second = with_row(with_row(sums[1], below[0], weights, 1), below[1], weights, 2)
+    third, _ = begun(below[0], below[1], weights, bias)
+    return (first, second, with_row(third, below[2], weights, 2)), begun(below[1], below[2], weights, bias)
