@@ -39,6 +39,7 @@ def normal(a):
 
 @triton.jit
 def gelu(a):
+    """``a Phi(a)``."""
     distribution, _ = normal(a)
     return a * distribution
 

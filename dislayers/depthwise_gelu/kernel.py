@@ -1,7 +1,7 @@
 """Launches of the Triton kernels, and what is compiled ahead of time.
 
 Forward reads x and writes the result. Backward reads x and the gradient and writes what reaches the convolution, then
-reads that and writes the gradient of x.
+reads that and writes the gradient of x: seven maps in all, and none is kept. Not measured on a GPU.
 """
 
 from __future__ import annotations
@@ -106,8 +106,7 @@ def launch_backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -
         )
         through_convolution[programs](_map(d_a), _map(d_x), kernel, sizes, **constants, enable_fp_fusion=True)
     sums = partial.sum(0)
-    d_weight = sums[:9].mT.reshape(weight.shape)
-    return d_x, stored_like(d_weight, weight), stored_like(sums[9], bias)
+    return d_x, stored_like(sums[:9].mT.view(weight.shape), weight), stored_like(sums[9], bias)
 
 
 def _variant(kernel: Any, dtype: str, channels_last: bool) -> AheadOfTime:
