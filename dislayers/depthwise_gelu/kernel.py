@@ -33,7 +33,7 @@ STRIPS = launch_table(
     "dislayers.depthwise_gelu",
     "strips",
     default=[(1 << 22, Strips(9, 256, 4)), (ENDLESS, Strips(33, 256, 4))],
-    cpu=[(ENDLESS, Strips(66, 1 << 13, 4))],
+    cpu=[(ENDLESS, Strips(66, 1 << 10, 4))],
 )
 # Columns of a span or channels of it, at most.
 _WIDEST = 64
