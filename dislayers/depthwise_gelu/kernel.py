@@ -6,7 +6,6 @@ reads that and writes the gradient of x: seven maps in all, and none is kept. No
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -109,28 +108,26 @@ def launch_backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -
     return d_x, stored_like(sums[:9].mT.view(weight.shape), weight), stored_like(sums[9], bias)
 
 
-def _variant(kernel: Any, dtype: str, channels_last: bool) -> AheadOfTime:
-    """For maps of which channels or columns lie side by side."""
-    strips = STRIPS["default"][-1][1]
-    constants: dict[Any, Any] = _constants(strips, _WIDEST, channels_last)
+def _variant(kernel: Any, budget: float, dtype: str, channels_last: bool) -> AheadOfTime:
+    """For maps of which channels or columns lie side by side; instructions are counted as if three rows were all."""
+    constants: dict[Any, Any] = _constants(STRIPS["default"][-1][1], _WIDEST, channels_last)
     signature: dict[str, str | tuple[str, ...]] = {"sizes": ("i32",) * 7}
     warps, inner = constants.pop("num_warps"), 2 if channels_last else 4
     for index, name in enumerate(kernel.arg_names):
-        if name in ("x", "gradient", "d_a", "d_x", "out"):
+        if name.endswith("_ptr"):
+            signature[name] = "*fp32"
+        elif name not in (*constants, *signature):
             signature[name] = (f"*{dtype}", *("constexpr" if i == inner else "i32" for i in range(1, 5)))
             constants[index, inner] = 1
-        elif name.endswith("_ptr"):
-            signature[name] = "*fp32"
     taken = {name: signature[name] for name in kernel.arg_names if name in signature}
     name = f"depthwise_gelu {kernel.__name__} {dtype} {'channels_last' if channels_last else 'contiguous'}"
-    return AheadOfTime(name, kernel, taken, constants, warps, aligned=list(taken))
+    elements = 3 * constants["SPANS"] * constants["WIDTH"]
+    return AheadOfTime(name, kernel, taken, constants, warps, elements, budget, aligned=list(taken))
 
 
-def _variants() -> Iterator[AheadOfTime]:
-    for kernel in (convolve_and_activate, through_gelu, through_convolution):
-        for dtype in ("fp32", "bf16"):
-            for channels_last in (False, True):
-                yield _variant(kernel, dtype, channels_last)
-
-
-AHEAD_OF_TIME = list(_variants())
+AHEAD_OF_TIME = [
+    _variant(kernel, budget, dtype, channels_last)
+    for kernel, budget in ((convolve_and_activate, 100), (through_gelu, 174), (through_convolution, 85))
+    for dtype in ("fp32", "bf16")
+    for channels_last in (False, True)
+]
