@@ -24,15 +24,6 @@ from dislayers.depthwise_gelu.strips import (
 
 
 @triton.jit
-def over_tile(values, CHANNELS_LAST: tl.constexpr):
-    """The sums of a tile's channels."""
-    if CHANNELS_LAST:
-        return tl.sum(values, axis=0)[None, :]
-    else:
-        return tl.full((1, 1), tl.sum(tl.sum(values, axis=1), axis=0), tl.float32)
-
-
-@triton.jit
 def slope(a):
     """The derivative of the GELU."""
     distribution, bell = normal(a)
@@ -80,7 +71,7 @@ def through_gelu(
 ):
     """A strip of the convolution's gradient, and its share of those of nine weights and of the bias."""
     place = place_of(sizes, SPANS, WIDTH, CHANNELS_LAST)
-    channel, exists = channels_of(place, sizes[6], WIDTH, CHANNELS_LAST)
+    channel, exists = channels_of(place, sizes, WIDTH, CHANNELS_LAST)
     weights = weights_of(weight_ptr, channel, exists)
     bias = tl.load(bias_ptr + channel, mask=exists, other=0).to(tl.float32)
     x_ptr, d_a_ptr = lanes(x, place, WIDTH, CHANNELS_LAST), lanes(d_a, place, WIDTH, CHANNELS_LAST)
@@ -102,9 +93,11 @@ def through_gelu(
         x_ptr += 3 * x[3]
         gradient_ptr += 3 * gradient[3]
         d_a_ptr += 3 * d_a[3]
-    partial_ptr += tl.program_id(0).to(tl.int64) * 10 * sizes[6] + channel
+    part = tl.program_id(0) if CHANNELS_LAST else place[7]
+    partial_ptr += part.to(tl.int64) * 10 * sizes[6] + channel
     for i in tl.static_range(10):
-        tl.store(partial_ptr + i * sizes[6], over_tile(products[i], CHANNELS_LAST), mask=exists)
+        total = tl.sum(products[i], axis=0 if CHANNELS_LAST else 1, keep_dims=True)
+        tl.store(partial_ptr + i * sizes[6], total, mask=exists)
 
 
 @triton.jit
@@ -119,7 +112,7 @@ def through_convolution(
 ):
     """A strip of the gradient of x: the convolution with each kernel turned by half a turn."""
     place = place_of(sizes, SPANS, WIDTH, CHANNELS_LAST)
-    channel, exists = channels_of(place, sizes[6], WIDTH, CHANNELS_LAST)
+    channel, exists = channels_of(place, sizes, WIDTH, CHANNELS_LAST)
     w = weights_of(weight_ptr, channel, exists)
     turned = (w[8], w[7], w[6], w[5], w[4], w[3], w[2], w[1], w[0])
     d_a_ptr, d_x_ptr = lanes(d_a, place, WIDTH, CHANNELS_LAST), lanes(d_x, place, WIDTH, CHANNELS_LAST)

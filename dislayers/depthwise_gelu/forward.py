@@ -57,7 +57,7 @@ def convolve_and_activate(
 ):
     """A strip of the result."""
     place = place_of(sizes, SPANS, WIDTH, CHANNELS_LAST)
-    channel, exists = channels_of(place, sizes[6], WIDTH, CHANNELS_LAST)
+    channel, exists = channels_of(place, sizes, WIDTH, CHANNELS_LAST)
     weights = weights_of(weight_ptr, channel, exists)
     bias = tl.load(bias_ptr + channel, mask=exists, other=0).to(tl.float32)
     x_ptr, out_ptr = lanes(x, place, WIDTH, CHANNELS_LAST), lanes(out, place, WIDTH, CHANNELS_LAST)

@@ -48,8 +48,16 @@ def _constants(strips: Strips, side_by_side: int, channels_last: bool) -> dict[s
     }
 
 
-def _cut(x: Tensor) -> tuple[tuple[int, int], tuple[int, ...], dict[str, Any]]:
-    """The programs along a channel and across channels, and what kernels take as sizes and as constants."""
+class _Cut(NamedTuple):
+    """The programs, what kernels take as sizes and as constants, and parts of a channel that are added up alone."""
+
+    programs: tuple[int, int]
+    sizes: tuple[int, ...]
+    constants: dict[str, Any]
+    parts: int
+
+
+def _cut(x: Tensor) -> _Cut:
     batch, channels, height, width = x.shape
     channels_last = x.stride(1) == 1 < channels
     strips = blocks_for(STRIPS, x.device, x.numel())
@@ -58,9 +66,11 @@ def _cut(x: Tensor) -> tuple[tuple[int, int], tuple[int, ...], dict[str, Any]]:
     rows = 3 * triton.cdiv(height, 3 * triton.cdiv(height, strips.rows))
     down = triton.cdiv(height, rows)
     total = batch * down * across
-    blocks = triton.cdiv(channels, constants["WIDTH"]) if channels_last else channels
     sizes = total, across, down, rows, height, width, channels
-    return (triton.cdiv(total, constants["SPANS"]), blocks), sizes, constants
+    if channels_last:
+        programs = triton.cdiv(total, constants["SPANS"]), triton.cdiv(channels, constants["WIDTH"])
+        return _Cut(programs, sizes, constants, programs[0])
+    return _Cut((triton.cdiv(total * channels, constants["SPANS"]), 1), sizes, constants, total)
 
 
 def _map(tensor: Tensor) -> tuple[Any, ...]:
@@ -82,7 +92,7 @@ def launch_forward(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if not _takes(weight, x):
         return reference.depthwise_gelu(x, weight, bias)
     out = torch.empty_like(x)
-    programs, sizes, constants = _cut(x)
+    programs, sizes, constants, _ = _cut(x)
     with torch.cuda.device_of(x):
         convolve_and_activate[programs](
             _map(x), _map(out), weight.contiguous(), bias.contiguous(), sizes, **constants, enable_fp_fusion=True
@@ -95,8 +105,8 @@ def launch_backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -
     if not _takes(weight, x, gradient):
         return reference.backward(gradient, x, weight, bias)
     d_a, d_x, kernel = torch.empty_like(x), torch.empty_like(x), weight.contiguous()
-    programs, sizes, constants = _cut(x)
-    partial = torch.empty(programs[0], 10, len(bias), dtype=torch.float32, device=x.device)
+    programs, sizes, constants, parts = _cut(x)
+    partial = torch.empty(parts, 10, len(bias), dtype=torch.float32, device=x.device)
     with torch.cuda.device_of(x):
         through_gelu[programs](
             *(*map(_map, (x, gradient, d_a)), kernel, bias.contiguous(), partial, sizes),

@@ -14,17 +14,18 @@ import triton.language as tl
 @triton.jit
 def place_of(sizes, SPANS: tl.constexpr, WIDTH: tl.constexpr, CHANNELS_LAST: tl.constexpr):
     """Where the spans of a program start (sample, channel, row, column), then how many rows are left of each lane, of
-    the column before it and of the one behind it: 0 beyond the image.
+    the column before it and of the one behind it, 0 beyond the image, and which spans of their channels they are.
 
-    The sizes are spans of all samples, spans of a strip, strips of a sample, rows of a strip, height, width, channels.
+    The sizes are spans of a channel, spans of a strip, strips of a sample, rows of a strip, height, width, channels.
     """
     total, across, down, rows, height, width, channels = sizes
-    span = tl.program_id(0) * SPANS + tl.arange(0, SPANS)[:, None]
-    strip, offs = span // across, tl.arange(0, WIDTH)[None, :]
+    span, offs = tl.program_id(0) * SPANS + tl.arange(0, SPANS)[:, None], tl.arange(0, WIDTH)[None, :]
+    channel = tl.program_id(1) * WIDTH
+    if not CHANNELS_LAST:
+        channel, span = span % channels, span // channels
+    strip, column = span // across, span % across
     row, sample = strip % down * rows, strip // down
-    channel, column = tl.program_id(1), span % across
     if CHANNELS_LAST:
-        channel = channel * WIDTH
         there = (span < total) & (offs < channels - channel)
         before, behind = there & (column > 0), there & (column < width - 1)
     else:
@@ -32,7 +33,8 @@ def place_of(sizes, SPANS: tl.constexpr, WIDTH: tl.constexpr, CHANNELS_LAST: tl.
         there = (span < total) & (offs < width - column)
         before, behind = there & (offs > -column), there & (offs < width - 1 - column)
     left = height - row
-    return sample, channel, row, column, tl.where(there, left, 0), tl.where(before, left, 0), tl.where(behind, left, 0)
+    rows_left = tl.where(there, left, 0), tl.where(before, left, 0), tl.where(behind, left, 0)
+    return sample, channel, row, column, rows_left[0], rows_left[1], rows_left[2], span
 
 
 @triton.jit
@@ -78,10 +80,13 @@ def put_rows(row_ptr, feature_map, row, place, values):
 
 
 @triton.jit
-def channels_of(place, channels, WIDTH: tl.constexpr, CHANNELS_LAST: tl.constexpr):
-    """A tile's channels in a row, one or WIDTH, and which there are."""
-    channel = place[1] + tl.arange(0, WIDTH if CHANNELS_LAST else 1)[None, :]
-    return channel, channel < channels
+def channels_of(place, sizes, WIDTH: tl.constexpr, CHANNELS_LAST: tl.constexpr):
+    """The channels of a tile's spans, or of its columns with CHANNELS_LAST, and which there are."""
+    if CHANNELS_LAST:
+        channel = place[1] + tl.arange(0, WIDTH)[None, :]
+        return channel, channel < sizes[6]
+    else:
+        return place[1], place[7] < sizes[0]
 
 
 @triton.jit

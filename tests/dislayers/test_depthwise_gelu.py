@@ -20,6 +20,8 @@ from tests.harness import DEVICES, Op, check_op
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 SHAPES = (2, 4, 9, 13), (3, 5, 8, 11), (1, 1, 1, 1), (1, 17, 5, 1), (0, 3, 8, 8)
+if INTERPRETED:  # slow, row by row
+    SHAPES = (2, 4, 5, 7), (5, 8, 2, 6), (1, 1, 1, 1), (0, 3, 8, 8)
 
 
 def inputs(
@@ -49,7 +51,8 @@ test_depthwise_gelu = check_op(
         make_inputs=inputs,
         dtypes=(torch.float32, torch.bfloat16, *(() if INTERPRETED else (torch.float16, torch.float64))),
         shapes=SHAPES,
-        tolerances={torch.float32: (1e-5, 1e-5), torch.float16: (2e-3, 2e-3), torch.bfloat16: (1.6e-2, 1.6e-2)},
+        # On a GPU what reaches the convolution is rounded on its way to x.
+        tolerances={torch.float32: (1e-5, 1e-5), torch.float16: (2e-3, 6e-3), torch.bfloat16: (1.6e-2, 5e-2)},
         differentiable=range(3),
         errors=[
             (without(0, torch.ones(1, 2, 4, 4).int()), TypeError, r"x must be a floating tensor, got int32"),
