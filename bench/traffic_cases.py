@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 
 import torch
-import torch.nn.functional as F
 from rich.box import MARKDOWN
 from rich.table import Table
 from torch import Tensor
@@ -18,6 +17,7 @@ from bench import (
     test_click_maps,
     test_conv_norm_act,
     test_deep_supervision,
+    test_depthwise_gelu,
     test_feature_sync,
     test_laplacian_boundary,
     test_nmf,
@@ -90,10 +90,6 @@ def hidden_map() -> tuple[Tensor, Tensor, Tensor]:
     return x, weight, bias
 
 
-def depthwise_convolution_and_gelu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return F.gelu(F.conv2d(x, weight, bias, padding=1, groups=len(weight)))
-
-
 def output_of_a_convolution() -> tuple[Tensor, Tensor, Tensor]:
     """Of 64 channels at 512x512, with the weight and the bias of what normalises it."""
     x, weight, bias = _differentiable([torch.Size((1, 64, 512, 512)), torch.Size((64,)), torch.Size((64,))])
@@ -151,7 +147,7 @@ CASES = [
         Case(f"batch norm, ReLU{what} of 64x512x512", *functions, output_of_a_convolution)
         for what, functions in test_conv_norm_act.LAST_OUTPUT.items()
     ),
-    Case("depthwise_gelu of 512x128x128", dislayers.depthwise_gelu, depthwise_convolution_and_gelu, hidden_map),
+    Case("depthwise_gelu of 512x128x128", dislayers.depthwise_gelu, test_depthwise_gelu.published, hidden_map),
     Case(
         "patch_local of 64 + 32 channels at 512x512, B4, in 8x8 patches",
         dislayers.patch_local,

@@ -76,8 +76,9 @@ def depthwise_gelu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ValueError: shapes or devices do not fit.
 
     Numerics:
-        Computed in float32 (float64 from float64) and rounded once; deterministic. NaN spreads as far as the kernel
-        reaches. Backward keeps the arguments and convolves again: neither ``a`` nor its GELU is kept for it.
+        Computed in float32 (float64 from float64) and rounded once, on a GPU the gradient of ``a`` too; deterministic.
+        NaN spreads as far as the kernel reaches. Backward keeps the arguments and convolves again: neither ``a`` nor
+        its GELU is kept for it.
 
     Source:
         GELU (Hendrycks and Gimpel, 2016), section 2; between the 1x1 convolutions of a mix-FFN (SegFormer, Xie et al.,
