@@ -285,7 +285,7 @@ DepthwiseGelu depthwise_gelu(const Map& x, uintptr_t weight, uintptr_t bias, con
     expect(batch <= most_pixels && channels <= most_pixels / batch, "size must have at most 2^40 pixels");
     checked({batch * channels, height, width});
     DepthwiseGelu task = {};
-    task.x = feature_map(x, true), task.out = feature_map(out, true);
+    task.x = feature_map(x), task.out = feature_map(out);
     task.weight = required<const float>(weight), task.bias = required<const float>(bias);
     task.batch = batch, task.channels = channels, task.height = height, task.width = width;
     return task;
@@ -661,7 +661,7 @@ PYBIND11_MODULE(_C, module) {
         [](const Map& gradient, const Map& x, uintptr_t weight, uintptr_t bias, const Map& d_x, uintptr_t d_weight,
            uintptr_t d_bias, MapSize size, int64_t threads, int instruction_set) {
             auto task = depthwise_gelu(x, weight, bias, d_x, size);
-            task.gradient = feature_map(gradient, true);
+            task.gradient = feature_map(gradient);
             task.weight_gradient = required<float>(d_weight), task.bias_gradient = required<float>(d_bias);
             run(depthwise_gelu_backward_cpu, task, threads, instruction_set);
         },

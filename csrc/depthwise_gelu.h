@@ -1,4 +1,4 @@
-// The GELU of a depthwise 3x3 convolution: gelu(a) with a = conv(x). Channels of maps lie side by side.
+// The GELU of a depthwise 3x3 convolution: gelu(a) with a = conv(x).
 #pragma once
 
 #include "feature_map.h"
@@ -38,10 +38,11 @@ constexpr int64_t framed_columns(int64_t width) {
 // Vectors from one column to the next: an odd number, so that columns do not share the places of a cache.
 constexpr int64_t hidden_pitch(int64_t vectors) { return vectors | 1; }
 
-// Vectors that suffice for the parameters of a band, a block of outputs, and three rows of each of so many maps.
+// Vectors that suffice for the parameters of a band, a block and a row of outputs, and three rows of each of so many
+// maps.
 constexpr int64_t room_of_band(int64_t vectors, int64_t width, int64_t maps) {
     return vectors * parameters_of_hidden +
-           (outputs_of_a_block + 3 * maps * framed_columns(width)) * hidden_pitch(vectors);
+           (outputs_of_a_block + width + 3 * maps * framed_columns(width)) * hidden_pitch(vectors);
 }
 
 }  // namespace

@@ -49,8 +49,7 @@ FLATTENED void activate(const float* __restrict a, float* __restrict out, int64_
     for (int64_t i = 0; i < count; ++i) out[i] = gelu(a[i]);
 }
 
-FLATTENED void times_derivative(const float* __restrict gradient, const float* __restrict a, float* __restrict out,
-                                int64_t count) {
+FLATTENED void times_derivative(const float* gradient, const float* __restrict a, float* out, int64_t count) {
     for (int64_t i = 0; i < count; ++i) out[i] = gradient[i] * gelu_derivative(a[i]);
 }
 
@@ -73,13 +72,12 @@ class Band {
     Band(const DepthwiseGelu& task, const HiddenBand& place, float* room)
         : task_(task), place_(place), vectors_(vectors_of(place.channels, lanes)), pitch_(hidden_pitch(vectors_)),
           free_(reinterpret_cast<Lanes*>(room)), parameters_(take(vectors_ * parameters_of_hidden)),
-          block_(take(block * pitch_)), x_(take_rows()) {
+          block_(take(block * pitch_)), out_(take(task.width * pitch_)), x_(take_rows()) {
         for (int64_t v = 0; v < vectors_; ++v) {
-            const int64_t channel = v * lanes, rest = place.channels - channel, count = rest < lanes ? rest : lanes;
+            const int64_t channel = place.channel + v * lanes;
             Lanes* const to = parameters_ + v * parameters_of_hidden;
-            gather(task.weight + (place.channel + channel) * taps_of_hidden, taps_of_hidden, 1, count, taps_of_hidden,
-                   to);
-            gather(task.bias + place.channel + channel, 1, 1, count, 1, to + taps_of_hidden);
+            gather(task.weight + channel * taps_of_hidden, taps_of_hidden, 1, channels(v), taps_of_hidden, to);
+            gather(task.bias + channel, 1, 1, channels(v), 1, to + taps_of_hidden);
         }
     }
 
@@ -100,23 +98,56 @@ class Band {
         return rows;
     }
 
+    static bool by_pixels(const FeatureMap& map) { return map.channel_stride == 1; }
+    int64_t channels(int64_t v) const { return v + 1 < vectors_ ? lanes : place_.channels - v * lanes; }
     int64_t columns_from(int64_t x) const { return task_.width - x < block ? task_.width - x : block; }
     bool has_row(int64_t y) const { return y >= 0 && y < task_.height; }
     size_t bytes_of_pixel() const { return static_cast<size_t>(place_.channels) * sizeof(float); }
 
     float* address(const FeatureMap& map, int64_t y, int64_t x) const {
-        return map.data + place_.sample * map.batch_stride + place_.channel + y * map.row_stride +
+        return map.data + place_.sample * map.batch_stride + place_.channel * map.channel_stride + y * map.row_stride +
                x * map.column_stride;
     }
 
-    void prefetch([[maybe_unused]] const float* gradient, [[maybe_unused]] int64_t x) const {
+    void prefetch_gradient([[maybe_unused]] int64_t y, [[maybe_unused]] int64_t x, [[maybe_unused]] int64_t v) const {
 #if defined(__GNUC__)
+        if (!task_.gradient.data || !by_pixels(task_.gradient)) return;
+        const float* gradient = address(task_.gradient, y, x) + v * lanes;
         for (int64_t i = 0; i < columns_from(x); ++i) __builtin_prefetch(gradient + i * task_.gradient.column_stride);
 #endif
     }
 
+    // A row of a map whose columns lie side by side, into columns of vectors.
+    void read_planes(const FeatureMap& map, int64_t y, Lanes* to) const {
+        for (int64_t v = 0; v < vectors_; ++v)
+            for (int64_t x = 0; x < task_.width; x += lanes) {
+                const int64_t count = task_.width - x < lanes ? task_.width - x : lanes;
+                Lanes part[lanes];
+                gather(address(map, y, x) + v * lanes * map.channel_stride, map.channel_stride, map.column_stride,
+                       channels(v), count, part);
+                for (int64_t i = 0; i < count; ++i) to[(x + i) * pitch_ + v] = part[i];
+            }
+    }
+
+    // Where a pixel of the result is written, and what follows when all of a row are.
+    float* out(int64_t y, int64_t x) const {
+        return by_pixels(task_.out) ? address(task_.out, y, x) : reinterpret_cast<float*>(out_ + x * pitch_);
+    }
+    void finish_row(int64_t y) const {
+        const FeatureMap& map = task_.out;
+        for (int64_t v = 0; v < vectors_ && !by_pixels(map); ++v)
+            for (int64_t x = 0; x < task_.width; x += lanes) {
+                const int64_t count = task_.width - x < lanes ? task_.width - x : lanes;
+                Lanes part[lanes];
+                for (int64_t i = 0; i < count; ++i) part[i] = out_[(x + i) * pitch_ + v];
+                scatter(part, count, address(map, y, x) + v * lanes * map.channel_stride, map.channel_stride,
+                        map.column_stride, channels(v));
+            }
+    }
+
     void read_x(int64_t y) const {
         if (!has_row(y)) return x_.clear_row(y);
+        if (!by_pixels(task_.x)) return read_planes(task_.x, y, x_.at(y, 0));
         const int64_t whole = place_.channels / lanes;
         const float* from = address(task_.x, y, 0);
         for (int64_t x = 0; x < task_.width; ++x, from += task_.x.column_stride) {
@@ -130,7 +161,7 @@ class Band {
     const Lanes* convolve_x(int64_t y, int64_t x) const {
         const Lanes* parameters = parameters_;
         for (int64_t v = 0; v < vectors_; ++v, parameters += parameters_of_hidden) {
-            if (task_.gradient.data) prefetch(address(task_.gradient, y, x) + v * lanes, x);
+            prefetch_gradient(y, x, v);
             convolve(block_ + v, x_.around(y, x, v), parameters, 1, parameters[taps_of_hidden]);
         }
         return block_;
@@ -146,6 +177,7 @@ class Band {
    protected:
     Lanes* const parameters_;
     Lanes* const block_;
+    Lanes* const out_;
     const LastRows x_;
 };
 
@@ -161,9 +193,9 @@ class Forward : Band {
             for (int64_t x = 0; x < task_.width; x += block) {
                 const Lanes* const a = convolve_x(y, x);
                 for (int64_t i = 0; i < columns_from(x); ++i)
-                    activate(reinterpret_cast<const float*>(a + i * pitch_), address(task_.out, y, x + i),
-                             place_.channels);
+                    activate(reinterpret_cast<const float*>(a + i * pitch_), out(y, x + i), place_.channels);
             }
+            finish_row(y);
         }
     }
 };
@@ -190,11 +222,17 @@ class Backward : Band {
     }
 
    private:
+    // Of a pixel of the GELU.
+    const float* gradient(int64_t y, int64_t x) const {
+        return by_pixels(task_.gradient) ? address(task_.gradient, y, x) : reinterpret_cast<float*>(of_a_.at(y, x));
+    }
+
     void differentiate_gelu(int64_t y) const {
+        if (!by_pixels(task_.gradient)) read_planes(task_.gradient, y, of_a_.at(y, 0));
         for (int64_t x = 0; x < task_.width; x += block) {
             const Lanes* const a = convolve_x(y, x);
             for (int64_t i = 0; i < columns_from(x); ++i)
-                times_derivative(address(task_.gradient, y, x + i), reinterpret_cast<const float*>(a + i * pitch_),
+                times_derivative(gradient(y, x + i), reinterpret_cast<const float*>(a + i * pitch_),
                                  reinterpret_cast<float*>(of_a_.at(y, x + i)), place_.channels);
             if (y < place_.top || y == place_.bottom) continue;
             for (int64_t v = 0; v < vectors_; ++v)
@@ -208,8 +246,9 @@ class Backward : Band {
                 convolve(block_ + v, of_a_.around(y, x, v), parameters_ + v * parameters_of_hidden + taps_of_hidden - 1,
                          -1, Lanes{});
             for (int64_t i = 0; i < columns_from(x); ++i)
-                memcpy(address(task_.out, y, x + i), block_ + i * pitch_, bytes_of_pixel());
+                memcpy(out(y, x + i), block_ + i * pitch_, bytes_of_pixel());
         }
+        finish_row(y);
     }
 
     const LastRows of_a_;

@@ -275,8 +275,8 @@ def depthwise_gelu(m: Memory) -> Arguments:
     channels = m.random.choice([1, 3, 16, 17])
     size = (m.size[0], channels, *m.size[1:])
     return {
-        "x": _map(m, size, last=True), "weight": m.noise(9 * channels), "bias": m.noise(channels),
-        "out": _map(m, size, True, True), "size": size, **m.workers(),
+        "x": _map(m, size), "weight": m.noise(9 * channels), "bias": m.noise(channels),
+        "out": _map(m, size, output=True), "size": size, **m.workers(),
     }  # fmt: skip
 
 
@@ -284,7 +284,7 @@ def depthwise_gelu_backward(m: Memory) -> Arguments:
     called = depthwise_gelu(m)
     size, d_x = called["size"], called.pop("out")
     return {
-        **called, "d_x": d_x, "gradient": _map(m, size, last=True),
+        **called, "d_x": d_x, "gradient": _map(m, size),
         "d_weight": m.room(36 * size[1]), "d_bias": m.room(4 * size[1]),
     }  # fmt: skip
 

@@ -1,9 +1,9 @@
-"""Calls into ``csrc/depthwise_gelu.cpp``: kernels of 3, float32, channels_last. What is not is copied."""
+"""Calls into ``csrc/depthwise_gelu.cpp``: kernels of 3 in float32; half precision is copied."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, channels_last
+from torch import Tensor
 
 from dislayers._runtime.layout import address_and_strides, filled, float32_map, float32_room
 from dislayers._runtime.native import extension, workers
@@ -16,9 +16,9 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     assert extension is not None
     if not _takes(x, weight):
         return reference.depthwise_gelu(x, weight, bias)
-    image, parameters = float32_map(x, channels_last), (_dense(weight), _dense(bias))
+    image, parameters = float32_map(x), (_dense(weight), _dense(bias))
     result = torch.empty_like(x)
-    room = float32_room(result, channels_last)
+    room = float32_room(result)
     extension.depthwise_gelu_cpu(
         address_and_strides(image),
         *(parameter.data_ptr() for parameter in parameters),
@@ -34,10 +34,10 @@ def backward(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> Gradi
     assert extension is not None
     if not _takes(x, weight):
         return reference.backward(gradient, x, weight, bias)
-    incoming, image = float32_map(gradient, channels_last), float32_map(x, channels_last)
+    incoming, image = float32_map(gradient), float32_map(x)
     parameters = _dense(weight), _dense(bias)
     d_x, d_weight, d_bias = torch.empty_like(x), torch.empty(weight.shape), torch.empty(bias.shape)
-    room = float32_room(d_x, channels_last)
+    room = float32_room(d_x)
     extension.depthwise_gelu_backward_cpu(
         address_and_strides(incoming),
         address_and_strides(image),

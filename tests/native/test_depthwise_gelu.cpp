@@ -50,7 +50,7 @@ struct MapSize {
     }
 };
 
-// A random map in memory of its own, channels side by side.
+// A random map in memory of its own, side by side by columns or by channels.
 struct RandomMap {
     MapSize size;
     FeatureMap map;
@@ -58,18 +58,21 @@ struct RandomMap {
 
     RandomMap(Random& random, const MapSize& size) : size(size) {
         const auto gap = [&] { return random.one_in(2) ? 0 : random.between(1, 9); };
-        const int64_t column = size.channels + gap(), row = size.width * column + gap();
-        const int64_t sample = size.height * row + gap();
-        const int64_t held = (size.batch - 1) * sample + (size.height - 1) * row + (size.width - 1) * column;
-        memory = std::make_unique<Guarded>(4 * (held + size.channels), random.one_of({Guard::before, Guard::after}));
-        map = {reinterpret_cast<float*>(memory->data()), sample, 1, row, column};
+        const bool last = random.one_in(2);
+        const int64_t column = last ? size.channels + gap() : 1, row = size.width * column + gap();
+        const int64_t channel = last ? 1 : size.height * row + gap();
+        const int64_t sample = last ? size.height * row : size.channels * channel;
+        const int64_t held = 1 + (size.batch - 1) * sample + (size.channels - 1) * channel +
+                             (size.height - 1) * row + (size.width - 1) * column;
+        memory = std::make_unique<Guarded>(4 * held, random.one_of({Guard::before, Guard::after}));
+        map = {reinterpret_cast<float*>(memory->data()), sample, channel, row, column};
         for (int64_t i = 0; i < size.numbers(); ++i) at(i) = static_cast<float>(random.between(-1000, 1000)) / 500;
     }
 
     float& at(int64_t i) const {
         const int64_t x = i % size.width, y = i / size.width % size.height, plane = i / size.width / size.height;
-        return map.data[plane / size.channels * map.batch_stride + plane % size.channels + y * map.row_stride +
-                        x * map.column_stride];
+        return map.data[plane / size.channels * map.batch_stride + plane % size.channels * map.channel_stride +
+                        y * map.row_stride + x * map.column_stride];
     }
 };
 
