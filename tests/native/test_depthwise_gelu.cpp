@@ -1,6 +1,6 @@
 // test_depthwise_gelu SEED COUNT [FIRST]: GELU and its derivative at random numbers, and the GELU of a depthwise
-// convolution and its gradients of COUNT random maps by every instruction set, against loops in float64, and the same bits
-// for any number of threads and for a sample alone.
+// convolution and its gradients of COUNT random maps by every instruction set, against loops in float64, and the same
+// bits for any number of threads and for a sample alone.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
