@@ -199,8 +199,8 @@ def test_initialisation() -> None:
     block = create_model("mscan_tiny").stages[0].blocks[0]
     assert block.mlp.scale.unique().tolist() == pytest.approx([0.01])
     assert block.mlp.body.mix.weight.std().item() == pytest.approx((2 / 9) ** 0.5, rel=0.1)
-    assert block.mlp.body[0].weight.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.1)
-    assert not block.mlp.body[0].bias.any()
+    assert block.mlp.body.expand.weight.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.1)
+    assert not block.mlp.body.expand.bias.any()
 
 
 @pytest.mark.parametrize("training", [False, True])
