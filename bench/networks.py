@@ -34,7 +34,7 @@ from dismetrics.files import write_whole
 from dismodels import create_model
 
 # Names, and sides of the square images in pixels.
-NETWORKS = (("isnet", 512), ("mscan_base", 256), ("mscan_base", 512))
+NETWORKS = (("isnet", 512), ("mscan_base", 256), ("mscan_base", 512), ("progressive", 512))
 MODES = ("evaluation", "training step")
 # Times what the plain network's two layouts differ by: rounding is all that may differ.
 TOLERANCE = 4
@@ -163,7 +163,7 @@ def table(rows: Iterable[Measured]) -> Table:
 
 
 def main(output: Path | None = None, threads: int = 1) -> None:
-    """Compare IS-Net and MSCAN-B with the same networks of plain PyTorch: time and peak memory.
+    """Compare IS-Net, MSCAN-B and the progressive network with the same of plain PyTorch: time and peak memory.
 
     Args:
         output: a JSON file for the figures, such as bench/results/networks_cpu.json.

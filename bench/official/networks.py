@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import Any, TypeVar
 
@@ -10,7 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dislayers import RSU, ConvNormAct, DilatedRSU, MixFFN, MultiScaleConvAttention, Pointwise
+from dislayers import RSU, ConvNormAct, DilatedRSU, Hamburger, MixFFN, MultiScaleConvAttention, Pointwise
+from dislayers.nmf.reference import nmf
+from dismodels.progressive import ProgressiveDecoder
+from dismodels.side_outputs import SideOutputs
 from dismodels.u2net import NestedU
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -79,6 +82,23 @@ def _feed_forward(self: MixFFN, x: Tensor) -> Tensor:
     return out
 
 
+def _global_context(self: Hamburger, x: Tensor) -> Tensor:
+    features = F.relu(self.conv_in(x)).flatten(2)
+    steps = self.steps if self.training else self.eval_steps
+    product = nmf(features, self._bases_for(features), steps).view(x.shape)
+    return F.relu(x + self.norm(self.conv_out(product)))
+
+
+def _refined(self: ProgressiveDecoder, maps: Sequence[Tensor]) -> SideOutputs:
+    outputs: list[tuple[Tensor, Tensor]] = []
+    below: list[Tensor] = []
+    for head, x in zip(reversed(self.heads), reversed(maps), strict=False):
+        logits, features = head(torch.cat([*(_resized(map_, x) for map_ in below), x], 1))
+        below = [features] * self.feed_features + [logits.sigmoid()] * self.feed_map
+        outputs.insert(0, (logits, features))
+    return SideOutputs(*map(list, zip(*outputs, strict=True)))
+
+
 def _pooled(x: Tensor) -> Tensor:
     return F.max_pool2d(x, 2, stride=2, ceil_mode=True)
 
@@ -95,4 +115,6 @@ _COMPOSED: dict[type[nn.Module], dict[str, Callable[..., Any]]] = {
     MultiScaleConvAttention: {"forward": _gated},
     Pointwise: {"forward": nn.Conv2d.forward},
     MixFFN: {"forward": _feed_forward},
+    Hamburger: {"forward": _global_context},
+    ProgressiveDecoder: {"forward": _refined},
 }
