@@ -72,7 +72,7 @@ class ProgressiveSettings(TrainSettings):
         """These settings with the small preset's values in place of the paper's."""
         settings = super().small()
         assert isinstance(settings, ProgressiveSettings)
-        return replace(settings, backbone="tiny", width=1 / 6, learning_rate=4e-3, warm_up=50)
+        return replace(settings, backbone="tiny", width=1 / 6, learning_rate=4e-3, warm_up=50, steps=1000)
 
 
 class ProgressiveTask:
