@@ -24,7 +24,7 @@ def rebuildable(tensor: Tensor, recipe: Recipe) -> Tensor:
 
 def is_rebuildable(tensor: Tensor) -> bool:
     """Whether it is known how to make a tensor again; while torch.compile traces, it never is."""
-    return not torch.compiler.is_compiling() and _known(tensor) is not None
+    return _known(tensor) is not None
 
 
 def recipe_of(tensor: Tensor) -> Recipe:
@@ -32,9 +32,37 @@ def recipe_of(tensor: Tensor) -> Recipe:
 
     The latter raises RuntimeError, as autograd does, if the tensor has been changed in place since.
     """
-    recipe = _known(tensor)
-    if recipe is not None:
-        return recipe
+    return _known(tensor) or _unchanged(tensor)
+
+
+@contextmanager
+def rebuilding(*tensors: Tensor | None) -> Iterator[None]:
+    """While this is active, operations that save one of these tensors for backward save its recipe, if there is one.
+
+    Of the others they save what :func:`recipe_of` gives: autograd itself does not ask whether a tensor that came by a
+    hook was changed in place.
+    """
+    known = [(x, _known(x)) for x in tensors if x is not None]
+    recipes = {_identity(x): recipe for x, recipe in known if recipe is not None}
+    if not recipes:
+        yield
+        return
+
+    def pack(saved: Tensor) -> Recipe:
+        return recipes.get(_identity(saved)) or _unchanged(saved)
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda recipe: recipe()):
+        yield
+
+
+def _known(tensor: Tensor) -> Recipe | None:
+    if torch.compiler.is_compiling() or tensor not in _recipes:
+        return None
+    recipe, version = _recipes[tensor]
+    return recipe if tensor._version == version else None
+
+
+def _unchanged(tensor: Tensor) -> Recipe:
     kept, version = tensor.detach(), tensor._version
 
     def unchanged() -> Tensor:
@@ -43,33 +71,6 @@ def recipe_of(tensor: Tensor) -> Recipe:
         return kept
 
     return unchanged
-
-
-@contextmanager
-def rebuilding(*tensors: Tensor | None) -> Iterator[None]:
-    """While this is active, operations that save one of these tensors for backward save its recipe, if there is one."""
-    known = {_identity(x): _known(x) for x in tensors if x is not None}
-    recipes = {identity: recipe for identity, recipe in known.items() if recipe is not None}
-    if not recipes:
-        yield
-        return
-
-    def pack(saved: Tensor) -> Tensor | Recipe:
-        recipe: Tensor | Recipe = recipes.get(_identity(saved), saved)
-        return recipe
-
-    def unpack(kept: Tensor | Recipe) -> Tensor:
-        return kept if isinstance(kept, Tensor) else kept()
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
-        yield
-
-
-def _known(tensor: Tensor) -> Recipe | None:
-    if tensor not in _recipes:
-        return None
-    recipe, version = _recipes[tensor]
-    return recipe if tensor._version == version else None
 
 
 def _identity(tensor: Tensor) -> tuple[object, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
+from dislayers._runtime.rebuild import rebuildable, recipe_of
 from dislayers.depthwise_gelu.op import depthwise_gelu
 
 
@@ -11,7 +13,7 @@ class DepthwiseGELU(nn.Conv2d):
     """A depthwise convolution that keeps the size, and the exact GELU of what it gives.
 
     It is an ``nn.Conv2d`` with the function of :func:`dislayers.depthwise_gelu`, so initialisation and weights are
-    those of a convolution. Backward keeps one map, the input.
+    those of a convolution. Backward keeps one map, the input, and can make the result again from it.
 
     Args:
         channels: C.
@@ -36,4 +38,9 @@ class DepthwiseGELU(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, C, H, W) and activate what that gives."""
-        return depthwise_gelu(x, self.weight, self.bias)
+        arguments = x, self.weight, self.bias
+        out = depthwise_gelu(*arguments)
+        if out.requires_grad and not torch.compiler.is_compiling():
+            recipes = [recipe_of(argument) for argument in arguments]
+            rebuildable(out, lambda: depthwise_gelu(*(recipe() for recipe in recipes)))
+        return out

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dislayers import MixFFN, mix_ffn
+from dislayers import DepthwiseGELU, MixFFN, mix_ffn
 
 
 def composed(model: MixFFN, x: Tensor) -> Tensor:
@@ -46,6 +49,47 @@ def test_bands_make_the_whole(height: int, monkeypatch: pytest.MonkeyPatch) -> N
     assert found.is_contiguous(memory_format=torch.contiguous_format)
 
 
+class Doubled(DepthwiseGELU):
+    """A layer that gives something else than the one it replaces."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+def hooked(model: MixFFN) -> None:
+    model.mix.register_forward_hook(lambda module, given, out: 2 * out)
+
+
+def hooked_in_place(model: MixFFN) -> None:
+    model.mix.register_forward_hook(lambda module, given, out: out.mul_(2))
+
+
+def replaced(model: MixFFN) -> None:
+    replacement = Doubled(20)
+    replacement.load_state_dict(model.mix.state_dict())
+    model.mix = replacement
+
+
+@pytest.mark.parametrize("change", [hooked, hooked_in_place, replaced])
+def test_backward_sees_what_a_changed_layer_gave(change: Callable[[MixFFN], None]) -> None:
+    model, x = made(), torch.randn(1, 6, 5, 5)
+    doubled = copy.deepcopy(model)
+    with torch.no_grad():
+        doubled.project.weight.mul_(2)
+    expected = torch.autograd.grad(doubled(x).sin().sum(), doubled.project.weight)[0]
+    change(model)
+    found = torch.autograd.grad(model(x).sin().sum(), model.project.weight)[0]
+    torch.testing.assert_close(found, 2 * expected)
+
+
+def test_a_layer_that_sees_more_rows_is_not_called_on_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mix_ffn, "_NUMBERS", 400)
+    model, x = made(), torch.randn(1, 6, 40, 9)
+    model.mix = DepthwiseGELU(20, 5)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), composed(model, x))
+
+
 def test_backward_keeps_one_wide_map() -> None:
     model, x = made(4, 64), torch.randn(1, 4, 16, 16, requires_grad=True)
     kept: set[int] = set()
@@ -62,11 +106,12 @@ def test_backward_keeps_one_wide_map() -> None:
     out.sum().backward()
 
 
-def test_weights_changed_before_backward_are_refused() -> None:
+@pytest.mark.parametrize("layer", ["mix", "project"])
+def test_weights_changed_before_backward_are_refused(layer: str) -> None:
     model, x = made(), torch.randn(1, 6, 5, 5)
     out = model(x)
     with torch.no_grad():
-        model.mix.weight.mul_(2)
+        getattr(model, layer).weight.mul_(2)
     with pytest.raises(RuntimeError, match=r"modified by an inplace operation|changed in place"):
         out.sum().backward()
 

@@ -56,6 +56,15 @@ def test_other_tensors_are_kept_as_ever() -> None:
     assert recipe.calls == 0
 
 
+def test_other_tensors_changed_in_place_are_refused() -> None:
+    x, y = torch.randn(3, 4), torch.randn(3, 4, requires_grad=True)
+    with rebuilding(rebuildable(x.relu(), Counted(x))):
+        product = x * y.sin()
+    x.add_(1)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        product.sum().backward()
+
+
 def test_a_tensor_without_a_recipe_makes_itself() -> None:
     x = torch.randn(3, requires_grad=True)
     made = recipe_of(x)()
