@@ -24,7 +24,9 @@ inline Team find_openmp() {
     if (void* torch = dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD)) {
         // A forked process has none of those threads, and OpenMP would wait for them.
         pthread_atfork(nullptr, nullptr, [] { openmp = nullptr; });
-        return reinterpret_cast<Team>(dlsym(torch, "GOMP_parallel"));
+        // What was preloaded (LD_PRELOAD) is what PyTorch calls too.
+        void* const preloaded = dlsym(RTLD_DEFAULT, "GOMP_parallel");
+        return reinterpret_cast<Team>(preloaded ? preloaded : dlsym(torch, "GOMP_parallel"));
     }
 #endif
     return nullptr;
