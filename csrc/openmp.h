@@ -10,8 +10,10 @@
 
 namespace dislayers {
 
-// Calls function(argument) on this thread and on others, at most `threads` of them, and waits for all.
+// Calls function(argument) on this thread and on others, at most `threads` in all, and waits for them. Within a team it
+// has this thread alone.
 using Team = void (*)(void (*function)(void*), void* argument, unsigned threads, unsigned flags);
+constexpr unsigned as_many_as_ever = 0;  // what was set for this thread: torch.get_num_threads()
 
 inline Team find_openmp();
 

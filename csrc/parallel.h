@@ -47,8 +47,9 @@ void for_each_task(int64_t tasks, int64_t threads, const Work& work) {
     if (most == 1)
         run();
     else if (const Team team = openmp)
-        // As many as PyTorch takes itself: for another number OpenMP would end threads or start some.
-        team([](void* run_) { (*static_cast<decltype(run)*>(run_))(); }, &run, static_cast<unsigned>(threads), 0);
+        // As many as PyTorch takes itself, however few have work: for another number OpenMP would end threads or start
+        // some.
+        team([](void* run_) { (*static_cast<decltype(run)*>(run_))(); }, &run, as_many_as_ever, 0);
     else
         on_new_threads(most, run);
 }

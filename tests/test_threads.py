@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +40,28 @@ assert torch.equal(depthwise_gelu(x, weight, bias), expected)
 
 def test_a_forked_process_does_not_wait_for_its_parents_threads() -> None:
     subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=60)
+
+
+# Maps that 2 and 3 threads share, between operations of PyTorch on 4.
+FEWER = """
+import os
+import torch
+from dislayers import depthwise_gelu
+
+def threads():
+    return set(os.listdir("/proc/self/task"))
+
+torch.set_num_threads(4)
+weight, bias, large = torch.ones(16, 1, 3, 3), torch.ones(16), torch.ones(400_000)
+large.sin()
+before = threads()
+for side in (60, 70, 90):
+    depthwise_gelu(torch.ones(1, 16, side, side), weight, bias)
+    large.sin()
+assert threads() == before
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not list a process's threads")
+def test_kernels_with_little_to_do_end_none_of_pytorchs_threads() -> None:
+    subprocess.run([sys.executable, "-c", FEWER], check=True, timeout=60)
