@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch._subclasses import FakeTensorMode
+from torch.utils._pytree import tree_map_only
+from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 from dislayers._runtime.backend import Choice, Implementation, choose
 
@@ -31,6 +36,7 @@ def register(
     kernels: Sequence[Implementation] = (),
     backward: Callable[..., Any] | None = not_differentiable,
     setup_context: Callable[..., Any] | None = None,
+    counted_as: Callable[..., Any] | None = None,
 ) -> Any:
     """Define an op, what runs on each device, its fake and its gradient.
 
@@ -42,6 +48,8 @@ def register(
         backward: (ctx, *gradients) to one gradient or None for each argument; by default differentiating raises. None
             only for an op that takes no floating tensor: it saves 3 us a call.
         setup_context: (ctx, inputs, output), saves what backward needs.
+        counted_as: plain PyTorch, takes the schema's arguments; ``torch.utils.flop_counter`` counts its products as the
+            op's.
 
     Returns:
         The op, callable with the schema's arguments.
@@ -57,7 +65,21 @@ def register(
     torch.library.register_fake(name, fake, lib=library)
     if backward is not None:
         torch.library.register_autograd(name, backward, setup_context=setup_context, lib=library)
-    return getattr(getattr(torch.ops, package), op).default
+    packet = getattr(getattr(torch.ops, package), op)
+    if counted_as is not None:
+        register_flop_formula(packet, get_raw=True)(partial(_flops, counted_as))
+    return packet.default
+
+
+def _flops(formula: Callable[..., Any], *args: Any, out_val: Any = None) -> int:
+    """What the counter finds in a formula: into a registered op it cannot look."""
+
+    def without_data(x: Tensor) -> Tensor:
+        return torch.empty_strided(x.shape, x.stride())  # of one dtype: formulas do not mix them as ops do
+
+    with FakeTensorMode(), FlopCounterMode(display=False) as counter:
+        formula(*tree_map_only(Tensor, without_data, args))
+    return int(counter.get_total_flops())
 
 
 def has_kernel(op: str, device: torch.device) -> bool:

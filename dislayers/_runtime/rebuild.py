@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch._subclasses import FakeTensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 Recipe = Callable[[], Tensor]
@@ -56,7 +57,7 @@ def rebuilding(*tensors: Tensor | None) -> Iterator[None]:
 
 
 def _known(tensor: Tensor) -> Recipe | None:
-    if torch.compiler.is_compiling() or tensor not in _recipes:
+    if torch.compiler.is_compiling() or isinstance(tensor, FakeTensor) or tensor not in _recipes:
         return None
     recipe, version = _recipes[tensor]
     return recipe if tensor._version == version else None

@@ -44,6 +44,7 @@ _differentiate = register(
         in_triton("dislayers.depthwise_gelu.kernel.launch_backward"),
         Implementation("native", native.backward, missing_kernel("depthwise_gelu_backward")),
     ],
+    counted_as=reference.backward,
 )
 _compute = register(
     f"{_NAME}({_ARGUMENTS}) -> Tensor",
@@ -55,6 +56,7 @@ _compute = register(
     ],
     backward=_backward,
     setup_context=_save,
+    counted_as=reference.depthwise_gelu,
 )
 
 

@@ -57,6 +57,7 @@ _differentiate = register(
     reference.backward,
     _fake_backward,
     kernels=[Implementation("native", _native_backward, missing_kernel("multiscale_depthwise_backward"))],
+    counted_as=reference.backward,
 )
 
 _compute = register(
@@ -66,6 +67,7 @@ _compute = register(
     kernels=[Implementation("native", _native_forward, missing_kernel("multiscale_depthwise"))],
     backward=_backward,
     setup_context=_save,
+    counted_as=reference.multiscale_depthwise,
 )
 
 

@@ -42,6 +42,7 @@ _nmf_backward = register(
     reference.backward,
     _fake_backward,
     kernels=[in_triton("dislayers.nmf.kernel.launch_backward")],
+    counted_as=reference.backward,
 )
 _nmf = register(
     "dislayers::nmf(Tensor x, Tensor bases, int steps) -> (Tensor, Tensor, Tensor)",
@@ -50,6 +51,7 @@ _nmf = register(
     kernels=[in_triton("dislayers.nmf.kernel.launch_forward")],
     backward=_backward,
     setup_context=_save,
+    counted_as=reference.nmf,
 )
 
 

@@ -38,6 +38,7 @@ _differentiate = register(
     reference.backward,
     _fake_backward,
     kernels=[in_triton("dislayers.pointwise_gate.kernel.launch_backward")],
+    counted_as=reference.backward,
 )
 _compute = register(
     f"dislayers::pointwise_gate({_ARGUMENTS}) -> Tensor",
@@ -46,6 +47,7 @@ _compute = register(
     kernels=[in_triton("dislayers.pointwise_gate.kernel.launch_forward")],
     backward=_backward,
     setup_context=_save,
+    counted_as=reference.pointwise_gate,
 )
 
 
@@ -84,7 +86,8 @@ def pointwise_gate(s: Tensor, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor
 def _rounded(s: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
     """All in the dtype that a convolution would have."""
     device = s.device.type
-    cast = torch.is_autocast_enabled(device) and s.dtype != torch.float64
+    # There is none for tensors without data.
+    cast = device != "meta" and torch.is_autocast_enabled(device) and s.dtype != torch.float64
     dtype = torch.get_autocast_dtype(device) if cast else s.dtype
     return s.to(dtype), weight.to(dtype), bias.to(dtype)
 
