@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch._subclasses import FakeTensorMode
-from torch.utils._pytree import tree_map_only
-from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 from dislayers._runtime.backend import Choice, Implementation, choose
+from dislayers._runtime.counting import count_as
 
 DEVICES = ("cpu", "cuda")
 REFERENCE = "reference"
@@ -67,19 +63,8 @@ def register(
         torch.library.register_autograd(name, backward, setup_context=setup_context, lib=library)
     packet = getattr(getattr(torch.ops, package), op)
     if counted_as is not None:
-        register_flop_formula(packet, get_raw=True)(partial(_flops, counted_as))
+        count_as(packet, counted_as)
     return packet.default
-
-
-def _flops(formula: Callable[..., Any], *args: Any, out_val: Any = None) -> int:
-    """What the counter finds in a formula: into a registered op it cannot look."""
-
-    def without_data(x: Tensor) -> Tensor:
-        return torch.empty_strided(x.shape, x.stride())  # of one dtype: formulas do not mix them as ops do
-
-    with FakeTensorMode(), FlopCounterMode(display=False) as counter:
-        formula(*tree_map_only(Tensor, without_data, args))
-    return int(counter.get_total_flops())
 
 
 def has_kernel(op: str, device: torch.device) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -65,3 +67,22 @@ def test_backward_and_half_precision_are_counted() -> None:
         forward = counter.get_total_flops()
         out.sum().backward()
     assert counter.get_total_flops() > 2 * forward
+
+
+# The counter is slow to import, and tells on some machines that Triton is missing.
+ORDERS = {
+    "after": "import dislayers, sys; assert 'torch.utils.flop_counter' not in sys.modules",
+    "before": "import torch.utils.flop_counter, dislayers",
+}
+COUNT = """
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+with FlopCounterMode(display=False) as counter:
+    dislayers.depthwise_gelu(torch.ones(1, 2, 3, 5), torch.ones(2, 1, 3, 3), torch.ones(2))
+assert counter.get_total_flops() == 2 * 2 * 15 * 9, counter.get_total_flops()
+"""
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_counter_may_be_imported_before_and_after(order: str) -> None:
+    subprocess.run([sys.executable, "-c", ORDERS[order] + COUNT], check=True, timeout=60)
